@@ -1,0 +1,146 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""From a question to a report.
+
+scope -> profile and symptoms -> events -> findings -> ranking -> report ->
+verification. Each step is a module; this one joins them.
+"""
+
+import collections
+import datetime
+
+from typing import Any
+import uuid
+
+import polars as pl
+
+
+from openstack_rca.analysis import evidence as gathering
+from openstack_rca.analysis import location
+from openstack_rca.analysis import processes
+from openstack_rca.analysis import ranking
+from openstack_rca.analysis import report
+from openstack_rca.analysis import scope as scopes
+from openstack_rca.analysis import verify
+from openstack_rca.detectors import base as detectors
+from openstack_rca.events import schema
+from openstack_rca.store import base as stores
+
+#: Below this score nobody is named as the cause.
+_LEAST_SCORE = 0.25
+#: Error records whose tracebacks are read.
+_MOST_ERRORS = 400
+
+
+class Analyzer:
+    """Answers questions over a store.
+
+    :param store: events
+    :param baseline: events of a quiet time, or None
+    :param detectors: name and instance of each detector
+    """
+
+    def __init__(self, store: stores.Store,
+                 baseline: stores.Store | None = None, *,
+                 detectors: list[tuple[str, detectors.Detector]]) -> None:
+        self._store = store
+        self._baseline = baseline
+        self._detectors = detectors
+
+    def analyze(self, question: scopes.Question,
+                coverage: list[dict[str, Any]],
+                skipped: list[dict[str, Any]]) -> dict[str, Any]:
+        """The report that answers a question.
+
+        :param question: what the operator asks
+        :param coverage: what was read
+        :param skipped: what was not
+        :raises InvalidInput: the question contradicts itself
+        :raises UnknownRequest: a request id that no event carries
+        """
+        clock = report.Clock()
+        created = datetime.datetime.now(datetime.UTC)
+        scope = scopes.resolve(question, self._store)
+        clock.lap('scope')
+        seen = gathering.gather(self._store, self._baseline, scope,
+                                self._detectors)
+        clock.lap('detect')
+        findings = gathering.findings(seen)
+        findings += processes.findings(self._store, scope, seen)
+        relevance = gathering.words(seen, scope.words)
+        ranked = [c for c in ranking.rank(findings, scope.services)
+                  if c.score >= 0.05]
+        errors = self._errors(scope, seen)
+        places = location.rank([
+            (r['text'], r['logger']) for r in errors])
+        clock.lap('rank')
+        builder = report.Builder(seen, relevance)
+        document = builder.build(ranked, places, errors)
+        events, levels, services = self._counts(seen)
+        verdict = self._verdict(ranked, levels)
+        document |= {
+            'id': str(uuid.uuid4()), 'verdict': verdict,
+            'created_at': created.isoformat(),
+            'issue': question.issue, 'mode': question.mode,
+            'scope': {
+                'since': report.utc(scope.since),
+                'until': report.utc(scope.until),
+                'request_ids': list(scope.requests),
+                'resources': list(scope.resources),
+                'services': list(scope.only_services or scope.services)},
+            'coverage': coverage, 'skipped': skipped}
+        document['patterns'] |= {'services': services, 'levels': levels}
+        document = verify.checked(document, self._store)
+        if not document['hypotheses'] and verdict == 'cause_found':
+            document['verdict'] = 'insufficient_evidence'
+        clock.lap('report')
+        document['statistics'] = {
+            'events': events, 'templates': seen.current[
+                'template'].n_unique(), 'seconds': clock.seconds()}
+        document['finished_at'] = datetime.datetime.now(
+            datetime.UTC).isoformat()
+        return report.finish(document)
+
+    def _errors(self, scope: scopes.Scope,
+                seen: gathering.Evidence) -> list[dict[str, Any]]:
+        """Error records after the onset, the oldest first."""
+        since = max((t for t in (scope.since, seen.onset) if t),
+                    default=None)
+        rows = self._store.query(stores.Query(
+            since=since, until=scope.until, level=schema.ERROR,
+            services=scope.only_services, kinds=('log',),
+            limit=_MOST_ERRORS))
+        return list(rows.iter_rows(named=True))
+
+    @staticmethod
+    def _counts(seen: gathering.Evidence) -> tuple[
+            int, dict[str, int], dict[str, int]]:
+        """Events under question: all, by level, by service."""
+        current = seen.current
+        levels: dict[str, int] = collections.Counter()
+        for level, count in current.filter(
+                pl.col('kind') != 'notification').group_by('level').agg(
+                    pl.col('count').sum()).iter_rows():
+            levels[schema.LEVEL_NAMES.get(level, '') or 'NONE'] += count
+        services = dict(current.group_by('binary').agg(
+            pl.col('count').sum()).sort(
+                'count', 'binary', descending=[True, False]).iter_rows())
+        return (int(current['count'].sum()), dict(levels), services)
+
+    @staticmethod
+    def _verdict(ranked: list[ranking.Candidate],
+                 levels: dict[str, int]) -> str:
+        if ranked and ranked[0].score >= _LEAST_SCORE:
+            return 'cause_found'
+        if ranked or levels.get('ERROR') or levels.get('CRITICAL'):
+            return 'insufficient_evidence'
+        return 'nothing_abnormal'

@@ -1,0 +1,380 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Which events a question needs: those that detectors and words point at."""
+
+import dataclasses
+import datetime
+import math
+import re
+from typing import Any
+
+import polars as pl
+
+from openstack_rca.analysis import clues
+from openstack_rca.analysis import components
+from openstack_rca.analysis import ranking
+from openstack_rca.analysis import scope as scopes
+from openstack_rca.detectors import base as detectors
+from openstack_rca.events import schema
+from openstack_rca.store import base as stores
+
+#: Groups (what one process said alike) that are read at most.
+_MOST_GROUPS = 1500
+#: Events of a group that are read.
+_SAMPLES = 3
+_MOST_RELATED = 400
+_LEAST_QUIET = 25.0
+
+_KEY = ['service', 'binary', 'host', 'template']
+_WORD = re.compile(r'[A-Za-z][a-z]+|[A-Z]+(?![a-z])')
+
+
+@dataclasses.dataclass
+class Evidence:
+    """What was looked at.
+
+    :param current: profile of the time under question
+    :param reference: profile of the quiet time
+    :param onset: where the quiet time ends, or None
+    :param symptoms: what detectors found
+    :param samples: event rows, with ``count``, ``expected``, ``score``,
+        ``why``, ``related``
+    :param templates: patterns by template
+    """
+
+    current: pl.DataFrame
+    reference: pl.DataFrame
+    onset: datetime.datetime | None
+    symptoms: pl.DataFrame
+    samples: list[dict[str, Any]]
+    templates: dict[int, str]
+
+
+def split(profile: pl.DataFrame) -> datetime.datetime | None:
+    """Where the quiet part of logs ends.
+
+    The moment that best divides the bad events (errors, failed requests,
+    warnings that are no habit) into two Poisson rates, the second one higher:
+    a likelihood ratio test for one change point (Hinkley, Biometrika 1970).
+
+    :param profile: the whole time
+    :returns: the moment, or None where nothing changes for the worse
+    """
+    if profile.is_empty():
+        return None
+    windows = profile['window'].n_unique()
+    habit = profile.group_by('template').agg(
+        spread=pl.col('window').n_unique()).filter(
+            pl.col('spread') > max(2, windows * 0.4))
+    bad = profile.filter(
+        (pl.col('level') >= schema.ERROR) | (pl.col('status') >= 500)
+        | pl.col('status').is_in([401, 403])
+        | ((pl.col('level') >= schema.WARNING)
+           & ~pl.col('template').is_in(habit['template'].implode())))
+    if bad.is_empty():
+        return None
+    start, end = profile['window'].min(), profile['window'].max()
+    counts = dict(bad.with_columns(
+        points=pl.col('count').clip(0, 5)
+        * pl.when(pl.col('level') >= schema.ERROR).then(3).otherwise(1)
+    ).group_by('window').agg(pl.col('points').sum()).iter_rows())
+    step = datetime.timedelta(seconds=detectors.WINDOW_SECONDS)
+    assert isinstance(start, datetime.datetime)
+    assert isinstance(end, datetime.datetime)
+    n = int((end - start) / step) + 1
+    if n > 20000:
+        # Days of logs: coarser windows do.
+        step *= math.ceil(n / 20000)
+        n = int((end - start) / step) + 1
+    series = [0.0] * n
+    for window, points in counts.items():
+        series[int((window - start) / step)] += points
+    total, best, where = sum(series), 0.0, None
+    before = 0.0
+    for i in range(1, n):
+        before += series[i - 1]
+        low, high = before / i, (total - before) / (n - i)
+        if high <= low:
+            continue
+        ratio = (_log(before, low) + _log(total - before, high)
+                 - _log(total, total / n))
+        if ratio > best:
+            best, where = ratio, i
+    if where is None or best < 3.0:
+        return None
+    return start + where * step
+
+
+def _log(count: float, rate: float) -> float:
+    return count * math.log(rate) if count and rate else 0.0
+
+
+def gather(store: stores.Store, baseline: stores.Store | None,
+           scope: scopes.Scope,
+           found_by: list[tuple[str, detectors.Detector]]) -> Evidence:
+    """Detect, and read the events that are worth it.
+
+    :param store: events
+    :param baseline: events of a quiet time, or None
+    :param scope: what the question is about
+    :param found_by: name and instance of each detector
+    """
+    query = stores.Query(since=scope.since, until=scope.until,
+                         services=scope.only_services)
+    profile = detectors.profile(store.narrow(query))
+    reference, current, onset = _divide(store, baseline, scope, profile)
+    parts = [d.detect(current, reference) for _name, d in found_by]
+    symptoms = pl.concat(parts) if parts else detectors.no_symptoms()
+    groups = _groups(current, reference, symptoms)
+    samples = _sample(store, query, onset, groups)
+    if scope.requests or scope.resources:
+        samples += _related(store, scope, groups)
+    known = {s['template'] for s in samples}
+    known |= set(symptoms['template'].drop_nulls().to_list())
+    templates = store.templates().filter(pl.col('template').is_in(
+        pl.Series(sorted(known), dtype=pl.UInt64).implode()))
+    return Evidence(current, reference, onset, symptoms, samples,
+                    dict(templates.iter_rows()))
+
+
+def _divide(store: stores.Store, baseline: stores.Store | None,
+            scope: scopes.Scope, profile: pl.DataFrame) -> tuple[
+                pl.DataFrame, pl.DataFrame, datetime.datetime | None]:
+    """Quiet part and the rest."""
+    none = profile.head(0)
+    if baseline is not None:
+        return detectors.profile(baseline.scan()), profile, scope.since
+    if scope.since is not None:
+        before = detectors.profile(store.narrow(stores.Query(
+            until=scope.since - datetime.timedelta(microseconds=1),
+            since=scope.since - datetime.timedelta(days=1),
+            services=scope.only_services)))
+        if before.height and detectors.seconds(before) >= _LEAST_QUIET:
+            return before, profile, scope.since
+    onset = split(profile)
+    if onset is None:
+        return none, profile, None
+    quiet = profile.filter(pl.col('window') < onset)
+    if detectors.seconds(quiet) < _LEAST_QUIET:
+        return none, profile, None
+    return quiet, profile.filter(pl.col('window') >= onset), onset
+
+
+def _groups(current: pl.DataFrame, reference: pl.DataFrame,
+            symptoms: pl.DataFrame) -> pl.DataFrame:
+    """What each process said, how often, and how unusual that is."""
+    best = symptoms.filter(pl.col('template').is_not_null()).sort(
+        'score', descending=True).group_by(_KEY, maintain_order=True).agg(
+            score=pl.col('score').first(), why=pl.col('why').first(),
+            sign=pl.col('sign').first())
+    share = (detectors.seconds(current) / detectors.seconds(reference)
+             if reference.height else 0.0)
+    past = reference.group_by('binary', 'template').agg(
+        past=pl.col('count').sum())
+    groups = current.group_by(_KEY).agg(
+        count=pl.col('count').sum(), level=pl.col('level').max(),
+        status=pl.col('status').max(), kind=pl.col('kind').first(),
+        first=pl.col('first').min(), last=pl.col('last').max())
+    together = groups.group_by('binary', 'template').agg(
+        together=pl.col('count').sum())
+    groups = groups.join(past, on=['binary', 'template'], how='left').join(
+        together, on=['binary', 'template'], how='left').join(
+            best, on=_KEY, how='left', nulls_equal=True).with_columns(
+                pl.col('score').fill_null(0.0),
+                expected=pl.col('past').fill_null(0) * share)
+    telling = ((pl.col('level') >= schema.WARNING)
+               | (pl.col('status') >= 400) | (pl.col('score') >= 0.15))
+    return groups.filter(telling).sort(
+        pl.col('level') >= schema.ERROR, pl.col('status').fill_null(0) >= 500,
+        'score', 'level', descending=True).head(_MOST_GROUPS)
+
+
+def _sample(store: stores.Store, query: stores.Query,
+            onset: datetime.datetime | None,
+            groups: pl.DataFrame) -> list[dict[str, Any]]:
+    """The first events of each group."""
+    if groups.is_empty():
+        return []
+    since = max((t for t in (query.since, onset) if t), default=None)
+    wanted = groups['template'].unique()
+    places = store.narrow(stores.Query(
+        since=since, until=query.until, services=query.services)).filter(
+            pl.col('template').is_in(wanted.implode())).select(
+                *_KEY, 'timestamp', 'source', 'line').collect(
+                    engine='streaming')
+    places = places.join(groups.select(_KEY), on=_KEY, how='semi').sort(
+        'timestamp', 'source', 'line').group_by(
+            _KEY, maintain_order=True).head(_SAMPLES)
+    rows = store.narrow(stores.Query(since=since, until=query.until)).filter(
+        pl.col('source').is_in(places['source'].unique().implode())).join(
+            places.select('source', 'line').lazy(), on=['source', 'line'],
+            how='semi').collect(engine='streaming')
+    rows = rows.join(groups.select(
+        *_KEY, 'count', 'together', 'expected', 'score', 'why', 'sign'),
+        on=_KEY, how='left').sort('timestamp', 'source', 'line')
+    return [{**r, 'related': False} for r in rows.iter_rows(named=True)]
+
+
+def _related(store: stores.Store, scope: scopes.Scope,
+             groups: pl.DataFrame) -> list[dict[str, Any]]:
+    """Events of the requests and resources that the question names."""
+    rows = pl.DataFrame(schema=schema.EVENTS)
+    if scope.resources:
+        rows = store.query(stores.Query(
+            since=scope.since, until=scope.until,
+            resources=scope.resources, limit=_MOST_RELATED))
+    requests = {*scope.requests,
+                *rows['request_id'].drop_nulls().unique().to_list()}
+    if requests:
+        more = store.query(stores.Query(
+            since=scope.since, until=scope.until,
+            requests=tuple(sorted(requests))[:100], limit=_MOST_RELATED))
+        rows = pl.concat([rows, more]).unique(
+            ['source', 'line'], maintain_order=True)
+    rows = rows.filter((pl.col('level') >= schema.WARNING)
+                       | (pl.col('status') >= 400)
+                       | (pl.col('kind') == 'notification'))
+    rows = rows.join(groups.select(
+        *_KEY, 'count', 'together', 'expected', 'score', 'why', 'sign'),
+        on=_KEY, how='left').sort('timestamp', 'source', 'line')
+    return [{**r, 'related': True} for r in rows.iter_rows(named=True)]
+
+
+def message(row: dict[str, Any]) -> str:
+    """The message of an event row, with its traceback."""
+    return str(row['message'] if row['message'] is not None
+               else row['text'][row['body']:])
+
+
+def findings(evidence: Evidence) -> list[ranking.Finding]:
+    """What the messages say of whose fault it is."""
+    found = []
+    for row in evidence.samples:
+        component = components.of_binary(row['binary'])
+        text = message(row)
+        read = clues.read(clues.Message(
+            text, component, row['level'], row['status'], row['kind']))
+        unusual = _unusual(row)
+        blames = [(b, b.weight * unusual) for b in read]
+        if not blames:
+            blames = [(b, b.weight * unusual)
+                      for b in _plain(row, component)]
+        for blame, weight in blames:
+            if row['level'] < schema.WARNING and row['status'] is None \
+                    and blame.clue not in _TOLD_AT_INFO:
+                weight *= 0.5
+            found.append(ranking.Finding(
+                component=blame.component, category=blame.category,
+                clue=blame.clue, weight=weight, cause=blame.cause,
+                remedy=blame.remedy, direct=blame.direct, events=[row],
+                host=_host(blame, row, component, text),
+                related=row['related'], since=row['timestamp'],
+                processes={(row['binary'], row['host'])}))
+    return found
+
+
+#: Clues that services tell at INFO: refusals are no error of theirs.
+_TOLD_AT_INFO = frozenset((
+    'quota', 'policy', 'no allocation candidates', 'compute filter',
+    'capacity filter', 'database stopped', 'message bus stopped',
+    'client of the bus lost', 'login of a service failed', 'agents dead',
+    'message bus alarm', 'service credentials refused'))
+
+_HOSTED = frozenset(('nova-compute', 'neutron-l2-agent', 'disk', 'libvirt',
+                     'neutron-l3-agent', 'neutron-dhcp-agent', 'network',
+                     'cinder-volume', 'storage'))
+_SILENT_HOST = re.compile(r'^\(([\w.\-]+), ')
+
+
+def _host(blame: clues.Blame, row: dict[str, Any], component: str,
+          text: str) -> str:
+    """The host that a blame means."""
+    if blame.component not in _HOSTED:
+        return ''
+    named = _SILENT_HOST.match(text)
+    if named:
+        return named[1]
+    if blame.component in (component, 'disk', 'libvirt', 'network',
+                           'neutron-l2-agent'):
+        return str(row['host'] or '').split('@')[0]
+    return ''
+
+
+def _unusual(row: dict[str, Any]) -> float:
+    """How much of what a process says is not its habit, 0 to 1."""
+    count, expected = row.get('together'), row.get('expected')
+    if not count:
+        return 1.0
+    return max(0.08, 1 - min(1.0, (expected or 0.0) / count))
+
+
+def _plain(row: dict[str, Any], component: str) -> list[clues.Blame]:
+    """What an event without any clue says: that its process fails."""
+    if component == 'other':
+        return []
+    status = row['status']
+    if row['level'] >= schema.ERROR:
+        return [clues.Blame(
+            'error', component, 'unknown', .3,
+            f'{component} logs errors',
+            (f'Read the lines of {component} below.',), False)]
+    if status is not None and status >= 500:
+        return [clues.Blame(
+            'failed requests', component, 'unknown', .2,
+            f'{component} fails to answer requests',
+            (f'Look for the request ids in the log of {component}.',),
+            False)]
+    if status == 403 and row.get('count', 0) and row['count'] >= 3:
+        return [clues.Blame(
+            'refused requests', component, 'permission', .3,
+            f'{component} refuses requests of a caller that lacks the role',
+            ('Give the user the role, or stop the client.',), False)]
+    if status == 401 and row.get('count', 0) and row['count'] >= 3:
+        return [clues.Blame(
+            'unauthorised requests', component, 'authentication', .2,
+            f'{component} refuses the credentials of its callers',
+            ('See whose tokens are refused, and why.',), False)]
+    if row.get('sign') == 'latency':
+        return [clues.Blame(
+            'slow requests', component, 'hang', .15,
+            f'{component} answers slowly',
+            (f'See what {component} waits for.',), False)]
+    return []
+
+
+def words(evidence: Evidence, issue: frozenset[str]) -> dict[int, float]:
+    """How well each template fits the words of the question, 0 to 1.
+
+    TF-IDF over templates with cosine normalisation; identifiers are split at
+    case and underscore.
+
+    :param evidence: its samples are compared
+    :param issue: words of the question, lower case
+    """
+    documents = {t: {w.lower() for w in _WORD.findall(p)}
+                 for t, p in evidence.templates.items()}
+    if not issue or not documents:
+        return {}
+    often: dict[str, int] = {}
+    for document in documents.values():
+        for word in document:
+            often[word] = often.get(word, 0) + 1
+    n = len(documents)
+    weight = {w: math.log(1 + n / (1 + c)) for w, c in often.items()}
+    wanted = {w for w in issue if w in weight}
+    norm = math.sqrt(sum(weight[w] ** 2 for w in wanted)) or 1.0
+    scores = {}
+    for template, document in documents.items():
+        own = math.sqrt(sum(weight[w] ** 2 for w in document)) or 1.0
+        scores[template] = sum(
+            weight[w] ** 2 for w in wanted & document) / (norm * own)
+    return scores

@@ -1,0 +1,211 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Who is to blame: findings, united a component, and weighed.
+
+A *finding* is one reason to blame a component: a clue in messages, a process
+that fell silent or was replaced. Reasons of different kinds add up by the
+noisy-or rule (Pearl, "Probabilistic Reasoning in Intelligent Systems", 1988),
+reasons of one kind do not: a thousand equal lines are one reason. An effect
+is explained away by a cause: a reason that a fault behind the component would
+produce as well counts less the surer that fault is.
+"""
+
+from collections.abc import Iterable
+import dataclasses
+import datetime
+from typing import Any
+
+from openstack_rca.analysis import components
+
+#: How much of a reason is explained away by a certain fault behind the
+#: component, for reasons that show the fault itself and for those that show
+#: an effect.
+_EXPLAINED_DIRECT = 0.3
+_EXPLAINED_EFFECT = 0.9
+#: What each doubling of the complaining processes adds to a reason.
+_BREADTH = 0.06
+#: How much more a reason counts that concerns the very entity asked about.
+_RELATED = 1.35
+#: A component that the words of the question point at.
+_TOPIC = 1.08
+#: The component whose reasons begin first.
+_FIRST = 1.15
+#: Weights never make certain.
+_CERTAIN = 0.97
+
+
+@dataclasses.dataclass
+class Finding:
+    """One reason to blame a component.
+
+    :param component: who is blamed
+    :param category: kind of fault
+    :param clue: what kind of reason it is
+    :param weight: strength by itself, 0 to 1
+    :param cause: the cause in words
+    :param remedy: what to do
+    :param direct: whether it shows the fault itself
+    :param events: rows of the events that show it, oldest first
+    :param host: the host that is meant, or an empty string
+    :param related: whether it concerns the entity asked about
+    :param since: when it begins
+    :param processes: the processes that say so
+    """
+
+    component: str
+    category: str
+    clue: str
+    weight: float
+    cause: str
+    remedy: tuple[str, ...]
+    direct: bool
+    events: list[dict[str, Any]]
+    host: str = ''
+    related: bool = False
+    since: datetime.datetime | None = None
+    processes: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+
+    def strength(self) -> float:
+        """Weight with breadth and relation to the question."""
+        breadth = 1 + _BREADTH * (len(self.processes).bit_length() - 1
+                                  if self.processes else 0)
+        value = self.weight * breadth * (_RELATED if self.related else 1)
+        return min(_CERTAIN, value)
+
+
+@dataclasses.dataclass
+class Candidate:
+    """A component with all reasons to blame it.
+
+    :param component: its name
+    :param findings: the reasons, the strongest first
+    :param score: 0 to 1
+    """
+
+    component: str
+    findings: list[Finding]
+    score: float = 0.0
+
+    @property
+    def category(self) -> str:
+        """The kind of fault that the reasons speak for most."""
+        votes: dict[str, float] = {}
+        for finding in self.findings:
+            votes[finding.category] = votes.get(
+                finding.category, 0.0) + finding.strength()
+        return max(votes, key=lambda c: votes[c])
+
+    @property
+    def since(self) -> datetime.datetime | None:
+        """When the reasons begin."""
+        return min((f.since for f in self.findings if f.since), default=None)
+
+    @property
+    def host(self) -> str:
+        """The one host that is meant, or an empty string."""
+        hosts = {f.host for f in self.findings
+                 if f.category == self.category and f.host}
+        return hosts.pop() if len(hosts) == 1 else ''
+
+
+def merge(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding for each component, clue and category."""
+    merged: dict[tuple[str, str, str], Finding] = {}
+    for finding in findings:
+        key = (finding.component, finding.clue, finding.category)
+        held = merged.get(key)
+        if held is None:
+            merged[key] = dataclasses.replace(
+                finding, events=list(finding.events),
+                processes=set(finding.processes))
+            continue
+        held.weight = max(held.weight, finding.weight)
+        held.events += finding.events
+        held.processes |= finding.processes
+        held.related |= finding.related
+        if held.host != finding.host:
+            held.host = ''
+        times = [t for t in (held.since, finding.since) if t]
+        held.since = min(times) if times else None
+    return list(merged.values())
+
+
+def _either(strengths: Iterable[float]) -> float:
+    """Noisy-or."""
+    left = 1.0
+    for strength in strengths:
+        left *= 1 - min(_CERTAIN, max(0.0, strength))
+    return 1 - left
+
+
+def _behind(component: str) -> set[str]:
+    """All components that a component needs, directly or not."""
+    seen: set[str] = set()
+    todo = list(components.NEEDS.get(component, ()))
+    while todo:
+        name = todo.pop()
+        if name in seen or name == component:
+            continue
+        seen.add(name)
+        todo += components.NEEDS.get(name, ())
+    return seen
+
+
+def rank(findings: list[Finding],
+         topics: tuple[str, ...] = ()) -> list[Candidate]:
+    """Components in the order of how likely they are at fault.
+
+    :param findings: all reasons
+    :param topics: projects that the words of the question point at
+    :returns: candidates, the likeliest first
+    """
+    by_component: dict[str, list[Finding]] = {}
+    for finding in merge(findings):
+        by_component.setdefault(finding.component, []).append(finding)
+    sure = {name: _either(f.strength() for f in group if f.direct)
+            for name, group in by_component.items()}
+    first = min((f.since for group in by_component.values() for f in group
+                 if f.since), default=None)
+    ranked = []
+    for name, group in by_component.items():
+        cover = max((sure[b] for b in _behind(name) if b in sure),
+                    default=0.0)
+        strengths = []
+        for finding in group:
+            share = _EXPLAINED_DIRECT if finding.direct \
+                else _EXPLAINED_EFFECT
+            strengths.append(finding.strength() * (1 - share * cover))
+        score = _either(strengths)
+        if components.of_service(name) in topics:
+            score *= _TOPIC
+        if first and any(f.since and (f.since - first).total_seconds() < 1.0
+                         for f in group):
+            score *= _FIRST
+        group.sort(key=lambda f: -f.strength())
+        ranked.append(Candidate(name, group, min(_CERTAIN, score)))
+    ranked.sort(key=lambda c: (-c.score, c.since or datetime.datetime.max,
+                               c.component))
+    return ranked
+
+
+def confidence(ranked: list[Candidate], index: int) -> float:
+    """How sure a candidate is, given its rivals, 0 to 0.95.
+
+    :param ranked: all candidates
+    :param index: which one
+    """
+    score = ranked[index].score
+    rivals = max((c.score for i, c in enumerate(ranked) if i != index),
+                 default=0.0)
+    total = score + rivals
+    return round(min(0.95, score * (score / total if total else 0.0) * 1.6
+                     if rivals > 0.2 * score else score), 3)

@@ -1,0 +1,311 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The report document: findings, evidence and times in one structure."""
+
+import datetime
+import json
+import time
+from typing import Any
+
+import polars as pl
+
+from openstack_rca.analysis import components
+from openstack_rca.analysis import evidence as gathering
+from openstack_rca.analysis import location
+from openstack_rca.analysis import ranking
+from openstack_rca.events import schema
+
+VERSION = 1
+MAX_HYPOTHESES = 10
+MAX_EVIDENCE = 200
+MAX_TIMELINE = 200
+MAX_BYTES = 1 << 20
+#: Characters of one piece of evidence. A traceback fits.
+MAX_TEXT = 12000
+_PER_FINDING = 4
+_PER_HYPOTHESIS = 12
+_MAX_LOCATIONS = 10
+_MAX_PATTERNS = 40
+_MAX_NAMES = 50
+
+_INFRASTRUCTURE = frozenset((
+    'mariadb', 'rabbitmq', 'memcached', 'libvirt', 'storage', 'disk',
+    'network', 'dns', 'clock', 'client', 'other', 'ovn'))
+
+
+class Clock:
+    """Measures the stages of an analysis."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """End a stage."""
+        now = time.perf_counter()
+        self._laps[stage] = round(now - self._last, 4)
+        self._last = now
+
+    def seconds(self) -> dict[str, float]:
+        """Seconds a stage, and in total."""
+        return {**self._laps,
+                'total': round(time.perf_counter() - self._start, 4)}
+
+
+def utc(moment: datetime.datetime | None) -> str | None:
+    """A moment of an event as ISO 8601 with its zone."""
+    return None if moment is None else moment.isoformat() + '+00:00'
+
+
+class Builder:
+    """Numbers the evidence and puts the parts of a report together.
+
+    :param seen: what was looked at
+    :param relevance: how well each template fits the question's words
+    """
+
+    def __init__(self, seen: gathering.Evidence,
+                 relevance: dict[int, float]) -> None:
+        self._seen = seen
+        self._relevance = relevance
+        self._numbers: dict[tuple[str, int], str] = {}
+        self._rows: list[dict[str, Any]] = []
+
+    def build(self, ranked: list[ranking.Candidate],
+              places: list[location.Place],
+              errors: list[dict[str, Any]]) -> dict[str, Any]:
+        """A report without its frame.
+
+        :param ranked: candidates, the likeliest first
+        :param places: places in the code, the likeliest first
+        :param errors: error records, the oldest first
+        """
+        top = ranked[:MAX_HYPOTHESES]
+        hypotheses = [self._hypothesis(i, c, ranked, places, errors)
+                      for i, c in enumerate(top)]
+        for row in errors[:10]:
+            self._cite(row, 'an error record')
+        for row in self._telling()[:40]:
+            self._cite(row, row.get('why'))
+        timeline = self._timeline(top)
+        first = hypotheses[0] if hypotheses else None
+        return {
+            'version': VERSION, 'status': 'complete', 'error': None,
+            'project_id': None, 'incident_id': None,
+            'summary': self._summary(top),
+            'category': first['category'] if first else 'unknown',
+            'severity': self._severity(top),
+            'confidence': first['confidence'] if first else 0.0,
+            'impact': self._impact(),
+            'hypotheses': hypotheses, 'evidence': self._rows,
+            'timeline': timeline, 'patterns': self._patterns(),
+            'similar': [], 'recommendations': self._advice(hypotheses),
+            'narrative': None}
+
+    def _cite(self, row: dict[str, Any], why: str | None) -> str | None:
+        """The number of an event as evidence; None when there are enough."""
+        key = (row['source'], row['line'])
+        if key in self._numbers:
+            return self._numbers[key]
+        if len(self._rows) >= MAX_EVIDENCE:
+            return None
+        number = f'E{len(self._rows) + 1}'
+        self._numbers[key] = number
+        self._rows.append({
+            'id': number,
+            'kind': 'notification' if row['kind'] == 'notification'
+            else 'log',
+            'timestamp': utc(row['timestamp']), 'host': row['host'],
+            'service': row['service'], 'binary': row['binary'],
+            'level': schema.LEVEL_NAMES.get(row['level'], ''),
+            'source': row['source'], 'line': row['line'],
+            'offset': row['offset'], 'request_id': row['request_id'],
+            'resources': list(dict.fromkeys(row['resources'] or ()))[:20],
+            'template': schema.template_name(row['template']),
+            'text': row['text'][:MAX_TEXT],
+            'score': round(max(float(row.get('score') or 0.0),
+                               self._relevance.get(row['template'], 0.0)),
+                           3),
+            'why': why or 'shows what is claimed'})
+        return number
+
+    def _hypothesis(self, index: int, candidate: ranking.Candidate,
+                    ranked: list[ranking.Candidate],
+                    places: list[location.Place],
+                    errors: list[dict[str, Any]]) -> dict[str, Any]:
+        cited: dict[str, None] = {}
+        for finding in candidate.findings:
+            rows = sorted(finding.events, key=lambda r: (
+                not r.get('related'), r['timestamp']))
+            for row in rows[:_PER_FINDING]:
+                if len(cited) >= _PER_HYPOTHESIS:
+                    break
+                number = self._cite(row, finding.clue)
+                if number:
+                    cited.setdefault(number)
+        category = candidate.category
+        best = next(f for f in candidate.findings if f.category == category)
+        remedy = list(dict.fromkeys(
+            r for f in candidate.findings if f.category == category
+            for r in f.remedy))[:3]
+        where = self._places(index, candidate, places)
+        return {
+            'rank': index + 1, 'cause': self._cause(best, candidate),
+            'component': candidate.component, 'category': category,
+            'host': candidate.host or None,
+            'confidence': ranking.confidence(ranked, index),
+            'location': _place(where[0]) if where else None,
+            'locations': [_place(p) for p in where[1:_MAX_LOCATIONS]],
+            'evidence': list(cited), 'remedy': remedy, 'signature': None}
+
+    @staticmethod
+    def _cause(best: ranking.Finding, candidate: ranking.Candidate) -> str:
+        where = f' on {candidate.host}' if candidate.host else ''
+        return f'{best.cause}{where}.'
+
+    @staticmethod
+    def _places(index: int, candidate: ranking.Candidate,
+                places: list[location.Place]) -> list[location.Place]:
+        """Places in the code of a component's own project."""
+        if candidate.component in _INFRASTRUCTURE:
+            return []
+        service = components.of_service(candidate.component)
+        own = [p for p in places if location.service_of(p) == service]
+        if index == 0:
+            return own + [p for p in places if p not in own]
+        return own
+
+    def _telling(self) -> list[dict[str, Any]]:
+        """Sampled events, the most telling first."""
+        return sorted(self._seen.samples, key=lambda r: (
+            -bool(r['related']),
+            -float(r.get('score') or 0.0)
+            - self._relevance.get(r['template'], 0.0),
+            r['timestamp']))
+
+    def _timeline(self, top: list[ranking.Candidate]) -> list[
+            dict[str, Any]]:
+        rows: dict[tuple[str, int], dict[str, Any]] = {}
+        for candidate in top[:3]:
+            for finding in candidate.findings:
+                for row in finding.events[:3]:
+                    rows.setdefault((row['source'], row['line']), row)
+        for row in self._telling():
+            if len(rows) >= 60:
+                break
+            if row['level'] >= schema.WARNING or row['related'] \
+                    or (row['status'] or 0) >= 500:
+                rows.setdefault((row['source'], row['line']), row)
+        ordered = sorted(rows.values(), key=lambda r: (
+            r['timestamp'], r['source'], r['line']))[:MAX_TIMELINE]
+        return [{
+            'timestamp': utc(r['timestamp']),
+            'service': r['binary'] or r['service'], 'host': r['host'],
+            'text': gathering.message(r).split('\n', 1)[0][:300],
+            'evidence': self._cite(r, r.get('why') or 'in the timeline')}
+            for r in ordered]
+
+    def _patterns(self) -> dict[str, Any]:
+        rows = self._seen.symptoms.filter(
+            pl.col('template').is_not_null()
+            & pl.col('sign').is_in(['new', 'burst', 'latency', 'status'])
+        ).sort('score', descending=True).unique(
+            ['binary', 'template'], keep='first', maintain_order=True)
+        counts = dict(self._seen.current.group_by('template').agg(
+            pl.col('count').sum()).iter_rows())
+        return {
+            'templates': [{
+                'template': schema.template_name(r['template']),
+                'pattern': self._seen.templates.get(r['template'], ''),
+                'service': r['binary'], 'sign': r['sign'],
+                'why': r['why'], 'count': counts.get(r['template'], 0),
+                'score': round(r['score'], 3)}
+                for r in rows.head(_MAX_PATTERNS).iter_rows(named=True)],
+            'relevant_events': len(self._seen.samples)}
+
+    def _impact(self) -> dict[str, Any]:
+        bad = [r for r in self._seen.samples
+               if r['level'] >= schema.ERROR or (r['status'] or 0) >= 500]
+        resources: dict[str, None] = {}
+        for row in bad:
+            for name in row['resources'] or ():
+                if '-' in name and not name.startswith('req-'):
+                    resources.setdefault(name)
+        return {
+            'services': sorted({r['binary'] for r in bad
+                                if r['binary']})[:_MAX_NAMES],
+            'hosts': sorted({r['host'] for r in bad
+                             if r['host']})[:_MAX_NAMES],
+            'projects': sorted({r['project_id'] for r in bad
+                                if r['project_id']})[:_MAX_NAMES],
+            'resources': list(resources)[:_MAX_NAMES],
+            'requests_failed': len({r['request_id'] for r in bad
+                                    if r['request_id']})}
+
+    def _severity(self, top: list[ranking.Candidate]) -> str:
+        impact = self._impact()
+        if not top:
+            return 'low'
+        services = len(impact['services'])
+        if services >= 4 and top[0].score >= 0.6:
+            return 'critical'
+        if services >= 2 or impact['requests_failed'] >= 5:
+            return 'high'
+        if services or top[0].score >= 0.5:
+            return 'medium'
+        return 'low'
+
+    @staticmethod
+    def _summary(top: list[ranking.Candidate]) -> str:
+        if not top:
+            return 'Nothing in these logs points at a fault.'
+        best = top[0]
+        finding = next(f for f in best.findings
+                       if f.category == best.category)
+        host = f' on {best.host}' if best.host else ''
+        since = f', since {best.since:%Y-%m-%d %H:%M:%S} UTC' \
+            if best.since else ''
+        return f'{finding.cause}{host} ({best.component}){since}.'
+
+    @staticmethod
+    def _advice(hypotheses: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        advice: dict[str, list[str]] = {}
+        for hypothesis in hypotheses[:3]:
+            for text in hypothesis['remedy']:
+                advice.setdefault(text, hypothesis['evidence'][:3])
+        return [{'text': t, 'evidence': e} for t, e in advice.items()]
+
+
+def _place(place: location.Place) -> dict[str, Any]:
+    return {'module': place.module, 'file': place.file,
+            'function': place.function}
+
+
+def finish(document: dict[str, Any]) -> dict[str, Any]:
+    """Keep a report below its greatest size.
+
+    Texts of evidence are shortened first, then evidence that no hypothesis
+    and no entry of the timeline cites is left out.
+    """
+    if len(json.dumps(document)) <= MAX_BYTES:
+        return document
+    for row in document['evidence']:
+        row['text'] = row['text'][:2000]
+    if len(json.dumps(document)) <= MAX_BYTES:
+        return document
+    cited = {e for h in document['hypotheses'] for e in h['evidence']}
+    cited |= {t['evidence'] for t in document['timeline']}
+    document['evidence'] = [e for e in document['evidence']
+                            if e['id'] in cited]
+    document['coverage'] = document['coverage'][:1000]
+    document['skipped'] = document['skipped'][:1000]
+    return document

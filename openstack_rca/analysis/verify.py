@@ -1,0 +1,79 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""No claim without its proof: every citation is looked up again."""
+
+from typing import Any
+
+import polars as pl
+
+from openstack_rca.store import base as stores
+
+
+def checked(document: dict[str, Any],
+            store: stores.Store) -> dict[str, Any]:
+    """A report in which every citation holds.
+
+    Evidence is looked up in the store by its source, line and offset, and
+    its text has to be that of the event. Evidence that is not found is left
+    out, and so is a hypothesis that has no evidence left, or whose evidence
+    does not name the host that it claims.
+
+    :param document: the report
+    :param store: the events that it is about
+    :returns: the report, perhaps with less in it
+    """
+    rows = document['evidence']
+    if not rows:
+        document['hypotheses'] = []
+        document['timeline'] = []
+        document['recommendations'] = []
+        return document
+    wanted = pl.DataFrame(
+        {'source': [r['source'] for r in rows],
+         'line': [r['line'] for r in rows]},
+        schema={'source': pl.String(), 'line': pl.UInt32()})
+    found = store.narrow(stores.Query()).filter(
+        pl.col('source').is_in(wanted['source'].unique().implode())
+        & pl.col('line').is_in(wanted['line'].unique().implode())).join(
+            wanted.lazy(), on=['source', 'line'], how='semi').select(
+                'source', 'line', 'offset', 'text', 'host', 'binary',
+                'resources').collect()
+    held = {(r['source'], r['line']): r
+            for r in found.iter_rows(named=True)}
+    proven = {}
+    for row in rows:
+        event = held.get((row['source'], row['line']))
+        if event and event['offset'] == row['offset'] \
+                and event['text'].startswith(row['text']):
+            proven[row['id']] = event
+    document['evidence'] = [r for r in rows if r['id'] in proven]
+    kept = []
+    for hypothesis in document['hypotheses']:
+        hypothesis['evidence'] = [e for e in hypothesis['evidence']
+                                  if e in proven]
+        if not hypothesis['evidence']:
+            continue
+        host = hypothesis['host']
+        if host and not any(
+                host in (proven[e]['host'] or '') or host in
+                proven[e]['text'] for e in hypothesis['evidence']):
+            hypothesis['host'] = None
+        kept.append(hypothesis)
+    for rank, hypothesis in enumerate(kept, 1):
+        hypothesis['rank'] = rank
+    document['hypotheses'] = kept
+    document['timeline'] = [t for t in document['timeline']
+                            if t['evidence'] in proven]
+    document['recommendations'] = [
+        {**r, 'evidence': [e for e in r['evidence'] if e in proven]}
+        for r in document['recommendations']]
+    return document

@@ -1,0 +1,161 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""openstack-rca-manage: work of the operator on the machine itself."""
+
+import argparse
+import os
+import pathlib
+import sys
+
+from oslo_config import cfg
+
+from openstack_rca import exception
+
+
+def _positive(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if value < 1 or value > 10**6:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a number from 1 to 1000000')
+    return value
+
+
+def evaluate(conf: cfg.ConfigOpts) -> int:
+    """Predict the cases of a benchmark dataset.
+
+    :param conf: the parsed command line
+    :returns: 0, or 1 when a case could not be predicted
+    :raises RCAException: the dataset or the output file cannot be used
+    """
+    import json
+
+    from openstack_rca.evaluation import dataset
+    from openstack_rca.evaluation import runner
+    from openstack_rca.osc import output
+    from openstack_rca.osc import text
+
+    args = conf.command
+    target = pathlib.Path(args.output)
+    output.check_target(target)
+    cases = dataset.read(pathlib.Path(args.dataset), args.task)
+    if args.case:
+        known = {case.case_id: case for case in cases}
+        missing = [name for name in args.case if name not in known]
+        if missing:
+            raise exception.DatasetError(
+                path=args.dataset, task=args.task,
+                reason=f'it has no case {", ".join(missing)} for this task.')
+        cases = [known[name] for name in dict.fromkeys(args.case)]
+    cases = cases[:args.limit]
+    line = output.Progress(sys.stderr)
+
+    def progress(done: int, outcome: runner.Outcome) -> None:
+        if outcome.error:
+            line.clear()
+            print(text.visible(f'{outcome.case_id}: {outcome.error}'),
+                  file=sys.stderr)
+        line.update(f'{done} of {len(cases)} cases', done / len(cases))
+
+    try:
+        outcomes = runner.run(args.task, cases,
+                              min(args.jobs, len(cases)), progress)
+    finally:
+        line.clear()
+    output.keep(target, ''.join(
+        json.dumps(outcome.prediction) + '\n' for outcome in outcomes))
+    failed = sum(outcome.error is not None for outcome in outcomes)
+    if failed:
+        print(f'{failed} of {len(cases)} cases failed and have an empty '
+              f'prediction.', file=sys.stderr)
+    return 1 if failed else 0
+
+
+def add_command_parsers(subparsers: argparse._SubParsersAction[
+        argparse.ArgumentParser]) -> None:
+    """Add the commands and their options.
+
+    :param subparsers: where argparse keeps commands
+    """
+    parser = subparsers.add_parser(
+        'evaluate', help='Predict the cases of a benchmark dataset.',
+        description='Run every case of a dataset through the analysis, as a '
+                    'user would ask, and write what the reports say, one '
+                    'JSON object a line. Nothing is scored: the scorer that '
+                    'comes with the dataset does that. truth.jsonl is never '
+                    'opened.')
+    parser.add_argument(
+        'task', choices=('localization', 'detection', 'incidents'),
+        help='What to derive from the reports: where in the code the fault '
+             'is, how abnormal the time of the case is, or which component '
+             'is faulty and how')
+    parser.add_argument(
+        'dataset', metavar='DATASET',
+        help='Folder with cases.jsonl, and CASE.tar.xz in it or in logs/')
+    parser.add_argument('--output', metavar='FILE', required=True,
+                        help='Where the predictions go')
+    parser.add_argument('--limit', metavar='N', type=_positive,
+                        help='Only the first N cases')
+    parser.add_argument('--case', metavar='ID', action='append', default=[],
+                        help='Only this case (repeat for several)')
+    parser.add_argument(
+        '--jobs', metavar='N', type=_positive, default=os.cpu_count() or 1,
+        help='Worker processes, default: one a core')
+    parser.set_defaults(func=evaluate)
+
+
+def run(argv: list[str]) -> int:
+    """Run a command line.
+
+    :param argv: the arguments
+    :returns: the exit status: 1 for an error, which stderr tells
+    """
+    from oslo_log import log as logging
+
+    from openstack_rca.osc import text
+    conf = cfg.ConfigOpts()
+    logging.register_options(conf)
+    conf.register_cli_opt(cfg.SubCommandOpt(
+        'command', title='Commands', handler=add_command_parsers,
+        required=True))
+    try:
+        conf(argv, project='openstack-rca', prog='openstack-rca-manage')
+        logging.set_defaults(default_log_levels=[
+            *logging.get_default_log_levels(), 'stevedore=ERROR'])
+        logging.setup(conf, 'openstack-rca')
+        return int(conf.command.func(conf))
+    except (exception.RCAException, cfg.Error) as exc:
+        print(text.visible(exc, keep='\n'), file=sys.stderr)
+    except OSError as exc:
+        what = f'{exc.filename}: ' if exc.filename else ''
+        print(text.visible(f'{what}{exc.strerror or exc}'), file=sys.stderr)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as exc:
+        if getattr(conf, 'debug', False):
+            raise
+        print(text.visible(
+            f'This is a bug in openstack_rca: {type(exc).__name__}: {exc}. '
+            f'Run the same command with --debug to see where, and report '
+            f'it.'), file=sys.stderr)
+    return 1
+
+
+def main() -> int:
+    """Run the console script."""
+    return run(sys.argv[1:])
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,28 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""All options: what registration and the sample file are made of."""
+
+from oslo_config import cfg
+
+from openstack_rca.conf import analysis
+from openstack_rca.conf import cache
+from openstack_rca.conf import detectors
+from openstack_rca.conf import limits
+
+GROUPS: tuple[tuple[cfg.OptGroup, tuple[cfg.Opt, ...]], ...] = tuple(
+    (module.GROUP, module.OPTIONS)
+    for module in (analysis, cache, detectors, limits))
+
+
+def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
+    """The options by group, for oslo.config's tools."""
+    return [(group, list(options)) for group, options in GROUPS]

@@ -1,0 +1,211 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The header formats of the programs that an OpenStack cloud runs.
+
+Each format is one anchored regular expression over a line; its named groups
+fill the columns of an event. ``head`` spans the header. Sources: oslo.log's
+``_options.py`` (defaults from Pike to 2026.2), uWSGI's ``logging`` page,
+Apache's ``mod_log_config`` and ``core`` (ErrorLogFormat), MariaDB's error
+log, RabbitMQ's logger formatter, libvirt's ``virlog.c``, Open vSwitch's
+``vlog``, RFC 3164, RFC 5424 and rsyslog's traditional file format.
+"""
+
+import dataclasses
+
+import polars as pl
+
+_ISO = r'\d{4}-\d\d-\d\d[ T][ \d]\d:\d\d:\d\d'
+_ZONE = r'(?P<zone>Z|[+-]\d\d:?\d\d)?'
+_OSLO_LEVEL = (r'(?P<level>TRACE|DEBUG|INFO|AUDIT|WARNING|WARN|ERROR|'
+               r'CRITICAL)')
+_CONTEXT = (r' ?(?:\[(?P<ctx>(?:-|None|req-)[^\]\n]*)\] ?)?'
+            r'(?:\[instance: (?P<instance>[0-9a-f\-]{36})\] ?)?')
+_DAYS = '(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)'
+_MONTHS = '(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)'
+
+#: The columns that formats can fill.
+GROUPS = ('head', 'ts', 'zone', 'pid', 'level', 'logger', 'ctx', 'instance',
+          'host', 'tag', 'method', 'path', 'status', 'latency')
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """One way to write a line.
+
+    :param name: shown by ``source list``
+    :param pattern: with named groups out of :data:`GROUPS`
+    :param clock: how ``ts`` is written: ``iso``, ``ctime``, ``clf`` or
+        ``bsd``
+    :param level: severity where the line has none
+    :param folds: whether a line without header continues this record
+    :param per_second: what ``latency`` has to be divided by to be seconds
+    :param nested: whether the message can carry a header of its own
+    """
+
+    name: str
+    pattern: str
+    clock: str = 'iso'
+    level: int = 0
+    folds: bool = True
+    per_second: float = 1.0
+    nested: bool = False
+
+
+OSLO = Format('oslo', (
+    rf'^(?P<head>(?P<ts>{_ISO}[.,]\d{{1,6}}){_ZONE} (?:(?P<pid>\d+) )?'
+    rf'{_OSLO_LEVEL} (?P<logger>[A-Za-z_][\w.\-]*){_CONTEXT})'))
+
+UWSGI = Format('uwsgi', (
+    rf'^(?P<head>\[pid: (?P<pid>\d+)\|app: [^|]*\|req: [^\]]*\] \S+ '
+    rf'\([^)]*\) \{{[^}}]*\}} \[(?P<ts>{_DAYS} {_MONTHS} [ \d]\d '
+    rf'\d\d:\d\d:\d\d \d{{4}})\] )(?P<method>[A-Z]+) (?P<path>\S+) => '
+    rf'generated \d+ bytes in (?P<latency>\d+) msecs '
+    rf'\([^ )]+ (?P<status>\d{{3}})\)'),
+    clock='ctime', level=20, folds=False, per_second=1e3)
+
+APACHE_ACCESS = Format('apache-access', (
+    rf'^(?P<head>\S+ \S+ [^\[\n]*\[(?P<ts>\d\d/{_MONTHS}/\d{{4}}:'
+    rf'\d\d:\d\d:\d\d [+-]\d{{4}})\] )"(?P<method>[A-Z]+) (?P<path>\S+)'
+    rf'[^"]*" (?P<status>\d{{3}}) \S+'
+    rf'(?: "[^"]*" "[^"]*"(?: (?P<latency>\d+))?)?'),
+    clock='clf', level=20, folds=False, per_second=1e6)
+
+APACHE_ERROR = Format('apache-error', (
+    rf'^(?P<head>\[(?P<ts>{_DAYS} {_MONTHS} [ \d]\d \d\d:\d\d:\d\d'
+    rf'(?:\.\d+)? \d{{4}})\] \[(?P<logger>\w*):(?P<level>[a-z]+\d?)\] '
+    rf'\[pid (?P<pid>\d+)(?::tid \d+)?\] )'), clock='ctime')
+
+MARIADB = Format('mariadb', (
+    rf'^(?P<head>(?P<ts>{_ISO}(?:\.\d+)?)(?P<zone>Z|[+-]\d\d:\d\d)? '
+    rf'(?P<pid>\d+) \[(?P<level>Note|Warning|ERROR|System)\] '
+    rf'(?:\[(?P<logger>MY-\d+)\] \[\w+\] )?)'))
+
+RABBITMQ = Format('rabbitmq', (
+    rf'^(?P<head>(?P<ts>{_ISO}\.\d+){_ZONE} '
+    rf'\[(?P<level>debug|info|notice|warning|error|critical|alert|'
+    rf'emergency)\] (?:<[\d.]+> )?)'))
+
+LIBVIRT = Format('libvirt', (
+    rf'^(?P<head>(?P<ts>{_ISO}\.\d+){_ZONE}: (?P<pid>\d+): '
+    rf'(?P<level>debug|info|warning|error) : '
+    rf'(?:(?P<logger>[\w.]+):\d+ : )?)'))
+
+QEMU = Format('qemu', (
+    rf'^(?P<head>(?P<ts>{_ISO}\.\d+)(?P<zone>Z|[+-]\d{{4}}):? '
+    rf'(?P<logger>qemu-[\w\-]+|starting up|shutting down):?,? ?)'),
+    level=20)
+
+OVS = Format('openvswitch', (
+    rf'^(?P<head>(?P<ts>{_ISO}\.\d+)(?P<zone>Z)\|\d+\|'
+    rf'(?P<logger>[\w()\-]+)\|(?P<level>EMER|ERR|WARN|INFO|DBG)\|)'))
+
+SYSLOG_5424 = Format('syslog', (
+    rf'^(?P<head><\d{{1,3}}>1 (?P<ts>{_ISO}(?:\.\d+)?){_ZONE} '
+    rf'(?P<host>\S+) (?P<tag>\S+) (?:(?P<pid>\d+)|\S+) \S+ '
+    rf'(?:-|\[[^\]]*\]) )'), nested=True)
+
+SYSLOG_ISO = Format('syslog', (
+    rf'^(?P<head>(?P<ts>{_ISO}(?:\.\d+)?)(?P<zone>Z|[+-]\d\d:\d\d) '
+    rf'(?P<host>[A-Za-z][\w.\-]*) (?P<tag>[\w.\-@/()]+)'
+    rf'(?:\[(?P<pid>\d+)\])?: ?)'), nested=True)
+
+SYSLOG_BSD = Format('syslog', (
+    rf'^(?P<head>(?P<ts>{_MONTHS} [ \d]\d \d\d:\d\d:\d\d(?:\.\d+)?) '
+    rf'(?P<host>[\w.\-]+) (?P<tag>[\w.\-@/()]+)(?:\[(?P<pid>\d+)\])?: ?)'),
+    clock='bsd', nested=True)
+
+GENERIC = Format('generic', (
+    rf'^(?P<head>\[?(?P<ts>{_ISO}(?:[.,]\d+)?){_ZONE}\]?[ \t:|\-]+'
+    rf'(?:\[?(?P<level>TRACE|DEBUG|INFO|NOTICE|WARNING|WARN|ERROR|CRITICAL|'
+    rf'FATAL|debug|info|notice|warning|error|critical)\]?[ :])?)'))
+
+#: What a service prints when something in front of it adds the time: the
+#: journal, syslog, a container engine.
+BARE = Format('bare', (
+    rf'^(?P<head>{_OSLO_LEVEL} (?P<logger>[a-z_][\w.\-]*)'
+    rf' \[(?P<ctx>(?:-|None|req-)[^\]\n]*)\] ?'
+    rf'(?:\[instance: (?P<instance>[0-9a-f\-]{{36}})\] ?)?)'))
+
+#: In the order in which they are tried. The one that fitted the last piece
+#: of a file is tried first.
+FORMATS = (OSLO, UWSGI, RABBITMQ, MARIADB, LIBVIRT, OVS, APACHE_ACCESS,
+           APACHE_ERROR, QEMU, SYSLOG_5424, SYSLOG_ISO, SYSLOG_BSD, GENERIC)
+
+#: Access lines that a service writes with its own logger: the request logs
+#: of Nova and Placement, eventlet, and Cinder's "returned with HTTP".
+ACCESS_MESSAGES = (
+    r'"(?P<method>[A-Z]+) (?P<path>\S+)(?: HTTP/[\d.]+)?" (?:status: )?'
+    r'(?P<status>\d{3})\b(?:[^\n]*?(?P<latency>\d+\.\d{4,})\s*$)?',
+    r'(?P<path>https?://\S+) returned with HTTP (?P<status>\d{3})',
+)
+
+
+def match(lines: pl.DataFrame, form: Format) -> pl.DataFrame:
+    """The lines that have a format, with what their headers say.
+
+    :param lines: ``index`` and ``raw``
+    :param form: the format to try
+    :returns: ``index`` and the groups of the format, matched lines only
+    """
+    return (lines.lazy()
+            .with_columns(pl.col('raw').str.extract_groups(form.pattern)
+                          .alias('groups'))
+            .select('index', 'groups').unnest('groups')
+            .filter(pl.col('head').is_not_null())
+            .collect())
+
+
+def timestamps(ts: pl.Expr, zone: pl.Expr | None, clock: str,
+               timezone: str, year: int) -> pl.Expr:
+    """Moments in UTC, without a zone.
+
+    :param ts: the text of the time stamp
+    :param zone: its offset, where the format can have one
+    :param clock: how it is written
+    :param timezone: IANA name of the zone of stamps without an offset
+    :param year: the year of stamps that have none
+    """
+    if clock == 'iso':
+        # MariaDB pads the hour with a blank; others write a comma.
+        plain = (ts.str.replace_all(',', '.', literal=True)
+                 .str.replace('T', ' ', literal=True)
+                 .str.replace('  ', ' 0', literal=True))
+        local = plain.str.to_datetime('%Y-%m-%d %H:%M:%S%.f', time_unit='us',
+                                      strict=False, ambiguous='earliest')
+    elif clock == 'ctime':
+        local = pl.coalesce(
+            ts.str.to_datetime('%a %b %e %H:%M:%S %Y', time_unit='us',
+                               strict=False),
+            ts.str.to_datetime('%a %b %e %H:%M:%S%.f %Y', time_unit='us',
+                               strict=False))
+    elif clock == 'clf':
+        return ts.str.to_datetime(
+            '%d/%b/%Y:%H:%M:%S %z', time_unit='us',
+            strict=False).dt.convert_time_zone('UTC').dt.replace_time_zone(
+                None)
+    else:
+        dated = pl.lit(f'{year} ') + ts
+        local = dated.str.to_datetime('%Y %b %e %H:%M:%S%.f', time_unit='us',
+                                      strict=False)
+    moment = local
+    if timezone != 'UTC':
+        moment = local.dt.replace_time_zone(
+            timezone, ambiguous='earliest', non_existent='null'
+        ).dt.convert_time_zone('UTC').dt.replace_time_zone(None)
+    if zone is None:
+        return moment
+    sign = pl.when(zone.str.starts_with('-')).then(-1).otherwise(1)
+    minutes = (zone.str.slice(1, 2).cast(pl.Int32, strict=False) * 60
+               + zone.str.slice(-2).cast(pl.Int32, strict=False)) * sign
+    offset = pl.duration(minutes=pl.when(zone == 'Z').then(0).otherwise(
+        minutes))
+    return pl.when(zone.is_not_null()).then(local - offset).otherwise(moment)

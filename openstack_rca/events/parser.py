@@ -1,0 +1,449 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""From pieces of a file to events, a whole piece at a time.
+
+A piece becomes one column of lines; headers are matched by regular
+expressions over that column, continuation lines are folded into the record
+that they belong to, and templates and identities are taken from what is
+left. There is no Python loop over lines, except where a piece holds JSON.
+"""
+
+import dataclasses
+import re
+
+import polars as pl
+
+from openstack_rca.events import formats
+from openstack_rca.events import identity
+from openstack_rca.events import schema
+from openstack_rca.events import structured
+from openstack_rca.events import templates
+
+#: A record longer than this keeps its beginning. A traceback has 10 KB; what
+#: is larger is a dump.
+MAX_TEXT = 65536
+
+_CANONICAL: dict[str, pl.DataType] = {
+    'index': pl.UInt32(), 'timestamp': pl.Datetime('us'),
+    'kind': pl.String(), 'body': pl.UInt32(), 'pid': pl.UInt32(),
+    'level': pl.UInt8(), 'logger': pl.String(), 'ctx': pl.String(),
+    'instance': pl.String(), 'host': pl.String(), 'tag': pl.String(),
+    'method': pl.String(), 'path': pl.String(), 'status': pl.UInt16(),
+    'latency': pl.Float32(), 'message': pl.String(), 'folds': pl.Boolean(),
+    'format': pl.String(),
+}
+
+
+@dataclasses.dataclass
+class Origin:
+    """What is known of a file before it is read.
+
+    :param source: name of the file in the report
+    :param kind: ``log``, ``journal`` or ``notifications``
+    :param service: project that wrote it, or an empty string
+    :param binary: program that wrote it, or an empty string
+    :param host: host that wrote it, or an empty string
+    :param timezone: IANA name of the zone of its local times
+    :param year: year of time stamps that have none
+    """
+
+    source: str
+    kind: str = 'log'
+    service: str = ''
+    binary: str = ''
+    host: str = ''
+    timezone: str = 'UTC'
+    year: int = 1970
+
+
+@dataclasses.dataclass
+class Part:
+    """Whole lines of one file.
+
+    :param data: the bytes
+    :param origin: the file
+    :param offset: position in bytes of uncompressed text
+    :param line: number of the first line, from 1
+    """
+
+    data: bytes
+    origin: Origin
+    offset: int = 0
+    line: int = 1
+
+
+@dataclasses.dataclass
+class Piece:
+    """What some parts hold.
+
+    :param events: one row a record, part by part in the order of the files
+    :param templates: the templates of these events
+    :param parts: one row a part: ``part``, ``events``, ``lines``,
+        ``unparsed`` (lines without a header that continue no record),
+        ``since``, ``until``, ``format`` (of most records)
+    :param leads: whether the first event may continue the last record of
+        the piece before
+    """
+
+    events: pl.DataFrame
+    templates: pl.DataFrame
+    parts: pl.DataFrame
+    leads: bool
+
+
+def _lines(parts: list[Part]) -> pl.DataFrame:
+    """The lines of all parts: ``index``, ``raw``, ``size``, ``part``,
+    ``start`` (bytes from the start of the file) and ``number``.
+
+    Bytes that are no UTF-8 become U+FFFD; ``start`` and ``size`` count the
+    bytes of the file all the same.
+    """
+    data = [p.data[:-1] if p.data.endswith(b'\n') else p.data for p in parts]
+    counts = [d.count(b'\n') + 1 for d in data]
+    whole = data[0] if len(data) == 1 else b'\n'.join(data)
+    del data
+    try:
+        text = whole.decode('utf-8')
+        raw = pl.Series('raw', [text]).str.split('\n').explode(
+            empty_as_null=False)
+        sizes = raw.str.len_bytes()
+    except UnicodeDecodeError:
+        pieces = whole.split(b'\n')
+        raw = pl.Series('raw', [p.decode('utf-8', 'replace')
+                                for p in pieces], dtype=pl.String)
+        sizes = pl.Series([len(p) for p in pieces], dtype=pl.UInt32)
+    frame = pl.DataFrame({'raw': raw, 'size': sizes.cast(pl.Int64) + 1})
+    if b'\r' in whole:
+        frame = frame.with_columns(pl.col('raw').str.strip_suffix('\r'))
+    frame = frame.with_columns(
+        index=pl.int_range(pl.len(), dtype=pl.UInt32),
+        start=pl.col('size').cum_sum() - pl.col('size'))
+    table = pl.DataFrame({
+        'part': pl.Series(range(len(parts)), dtype=pl.UInt32),
+        'count': pl.Series(counts, dtype=pl.UInt32),
+        'offset': pl.Series([p.offset for p in parts], dtype=pl.Int64),
+        'line': pl.Series([p.line for p in parts], dtype=pl.Int64)})
+    if len(parts) == 1:
+        return frame.with_columns(
+            part=pl.lit(0, dtype=pl.UInt32),
+            start=pl.col('start') + parts[0].offset,
+            number=pl.col('index').cast(pl.Int64) + parts[0].line)
+    spread = table.select(pl.all().repeat_by('count').explode())
+    frame = pl.concat([frame, spread], how='horizontal')
+    first = pl.col('index') == pl.col('index').first().over('part')
+    frame = frame.with_columns(
+        before=pl.when(first).then(pl.col('start')).forward_fill(),
+        ahead=pl.when(first).then(pl.col('index')).forward_fill())
+    return frame.select(
+        'raw', 'size', 'index', 'part',
+        start=pl.col('start') - pl.col('before') + pl.col('offset'),
+        number=pl.col('index').cast(pl.Int64) - pl.col('ahead')
+        + pl.col('line'))
+
+
+def _headers(lines: pl.DataFrame, origin: Origin,
+             preferred: str | None) -> pl.DataFrame:
+    """The header fields of every line that has one."""
+    order = sorted(formats.FORMATS, key=lambda f: f.name != preferred)
+    left = lines.select('index', 'raw')
+    found: list[pl.DataFrame] = []
+    for form in order:
+        if left.is_empty():
+            break
+        hit = formats.match(left, form)
+        if hit.is_empty():
+            continue
+        found.append(_canonical(hit, form, origin))
+        left = left.join(hit.select('index'), on='index', how='anti',
+                         maintain_order='left')
+        if form is order[0]:
+            # What is left of a file in one format are continuation lines,
+            # most of which begin with a blank or cannot be a header.
+            left = left.filter(pl.col('raw').str.contains(
+                r'^(?:[\[<\d]|(?:\S+ ){2}|[A-Z][a-z]{2} )'))
+    if not found:
+        return pl.DataFrame(schema=_CANONICAL)
+    heads = found[0] if len(found) == 1 else pl.concat(found).sort('index')
+    # A stamp that is no real time (2026-13-45) makes no header.
+    return heads.filter(pl.col('timestamp').is_not_null())
+
+
+def _canonical(hit: pl.DataFrame, form: formats.Format,
+               origin: Origin) -> pl.DataFrame:
+    """Groups of a format as typed columns."""
+    have = set(hit.columns)
+
+    def text(name: str) -> pl.Expr:
+        return (pl.col(name) if name in have
+                else pl.lit(None, dtype=pl.String))
+
+    level = (text('level').str.strip_chars_end('0123456789')
+             .str.to_uppercase().replace_strict(
+                 schema.LEVELS, default=form.level, return_dtype=pl.UInt8)
+             if 'level' in have else pl.lit(form.level, dtype=pl.UInt8))
+    access = 'status' in have
+    return hit.select(
+        pl.col('index'),
+        timestamp=formats.timestamps(
+            pl.col('ts'), pl.col('zone') if 'zone' in have else None,
+            form.clock, origin.timezone, origin.year),
+        kind=pl.lit('access' if access else 'log'),
+        body=pl.col('head').str.len_chars(),
+        pid=text('pid').cast(pl.UInt32, strict=False),
+        level=level,
+        logger=text('logger'), ctx=text('ctx'), instance=text('instance'),
+        host=text('host'), tag=text('tag'), method=text('method'),
+        path=text('path'),
+        status=text('status').cast(pl.UInt16, strict=False),
+        latency=(text('latency').cast(pl.Float32, strict=False)
+                 / form.per_second).cast(pl.Float32),
+        message=pl.lit(None, dtype=pl.String),
+        folds=pl.lit(form.folds),
+        format=pl.lit(form.name)).cast(_CANONICAL)  # type: ignore[arg-type]
+
+
+def _nested(lines: pl.DataFrame, heads: pl.DataFrame,
+            origin: Origin) -> pl.DataFrame:
+    """Headers inside messages that syslog or the journal carried."""
+    outer = heads.filter(pl.col('format').is_in(['syslog', 'journal']))
+    if outer.is_empty():
+        return heads
+    inner = outer.select('index', 'body', 'message').join(
+        lines.select('index', 'raw'), on='index').select(
+            'index', 'body', raw=pl.coalesce(
+                'message', pl.col('raw').str.slice(pl.col('body'))))
+    parts = []
+    for form in (formats.OSLO, formats.BARE, formats.UWSGI):
+        hit = formats.match(inner.select('index', 'raw'), form)
+        if hit.is_empty():
+            continue
+        if 'ts' not in hit.columns:
+            hit = hit.with_columns(ts=pl.lit(None, dtype=pl.String))
+        parts.append(_canonical(hit, form, origin))
+        inner = inner.join(hit.select('index'), on='index', how='anti')
+    if not parts:
+        return heads
+    # A nested header is more exact than the one around it; the outer one
+    # fills what the inner one does not say.
+    within = pl.concat(parts).drop('format', 'folds', 'message')
+    joined = heads.join(within, on='index', how='left', suffix='_in',
+                        maintain_order='left')
+    hit_in = pl.col('kind_in').is_not_null()
+    names = [c for c in _CANONICAL
+             if c not in ('index', 'body', 'message', 'folds', 'format')]
+    return joined.select(
+        'index',
+        *[pl.coalesce(f'{n}_in', n).alias(n) for n in names],
+        body=pl.when(hit_in & pl.col('message').is_null()).then(
+            pl.col('body') + pl.col('body_in')).otherwise(pl.col('body')),
+        message=pl.when(hit_in & pl.col('message').is_not_null()).then(
+            pl.col('message').str.slice(pl.col('body_in'))).otherwise(
+                pl.col('message')),
+        folds='folds', format='format').select(list(_CANONICAL))
+
+
+def parse(parts: list[Part], preferred: str | None = None) -> Piece:
+    """The events of whole lines of one or many files.
+
+    Small files are parsed together, since a pass has a cost of its own.
+
+    :param parts: lines of files of one kind; JSON is read one part at a time
+    :param preferred: name of the format to try first
+    :returns: events, templates and counts
+    """
+    lines = _lines(parts)
+    origin = parts[0].origin
+    if origin.kind == 'log' and parts[0].data[:1] != b'{':
+        heads = _headers(lines, origin, preferred)
+    else:
+        heads = structured.headers(lines, origin.kind, _CANONICAL)
+        rest = lines.join(heads.select('index'), on='index', how='anti',
+                          maintain_order='left')
+        if origin.kind == 'log' and not rest.is_empty():
+            plain = _headers(rest, origin, preferred)
+            heads = pl.concat([heads, plain]).sort('index')
+    return _fold(lines, _nested(lines, heads, origin), parts)
+
+
+def _fold(lines: pl.DataFrame, heads: pl.DataFrame,
+          parts: list[Part]) -> Piece:
+    """Unite records with their continuation lines."""
+    frame = lines.join(heads, on='index', how='left', maintain_order='left')
+    # oslo.log repeats the header, without a context, on each line of a
+    # traceback (logging_exception_prefix).
+    repeats = frame.lazy().filter(pl.col('kind').is_not_null()).select(
+        'index', more=(
+            (pl.col('format') == 'oslo') & pl.col('ctx').is_null()
+            & (pl.col('level') >= schema.ERROR)
+            & (pl.col('timestamp') == pl.col('timestamp').shift())
+            & pl.col('pid').eq_missing(pl.col('pid').shift())
+            & (pl.col('logger') == pl.col('logger').shift())
+            & (pl.col('part') == pl.col('part').shift()))
+    ).filter('more').collect()
+    frame = frame.join(repeats, on='index', how='left', maintain_order='left')
+    head = pl.col('kind').is_not_null()
+    frame = frame.with_columns(
+        begins=(pl.col('part') != pl.col('part').shift()).fill_null(True),
+        opens=head & pl.col('more').is_null(),
+        after=pl.col('folds').forward_fill().fill_null(True))
+    # A headless line after an access line is not part of it, and opens a
+    # record of its own.
+    loose = (~head & ~pl.col('after') & head.shift(fill_value=False)
+             & (pl.col('raw') != ''))
+    frame = frame.with_columns(
+        opens=pl.col('opens') | loose | pl.col('begins'))
+    frame = frame.with_columns(record=pl.col('opens').cum_sum())
+    opened = frame.filter(pl.col('opens'))
+    if opened.height < frame.height:
+        opened = _join(frame, opened)
+    else:
+        opened = opened.with_columns(lines=pl.lit(1, dtype=pl.UInt32),
+                                     first=pl.col('raw'))
+    first = opened.row(0, named=True)
+    leads = parts[0].offset > 0 and (
+        first['kind'] is None
+        or (first['format'] == 'oslo' and first['ctx'] is None
+            and first['level'] >= schema.ERROR))
+    events = _finish(opened, parts)
+    known = templates.identify(events['pattern'])
+    events = events.join(known, on='pattern', how='left',
+                         maintain_order='left')
+    return Piece(
+        events=events.select(list(schema.EVENTS)).cast(
+            schema.EVENTS),  # type: ignore[arg-type]
+        templates=known.select(list(schema.TEMPLATES)),
+        parts=_count(opened), leads=leads)
+
+
+def _count(opened: pl.DataFrame) -> pl.DataFrame:
+    """What each part held."""
+    return opened.group_by('part', maintain_order=True).agg(
+        events=pl.len(), lines=pl.col('lines').sum(),
+        unparsed=pl.col('lines').filter(pl.col('kind').is_null()).sum(),
+        since=pl.col('timestamp').min(), until=pl.col('timestamp').max(),
+        format=pl.col('format').drop_nulls().mode().first())
+
+
+def _join(frame: pl.DataFrame, opened: pl.DataFrame) -> pl.DataFrame:
+    """Texts and sizes of records of more than one line."""
+    many = frame.filter(pl.col('record').is_in(
+        frame.filter(~pl.col('opens'))['record'].unique().implode()))
+    joined = many.group_by('record', maintain_order=True).agg(
+        long=pl.col('raw').str.join('\n').str.head(MAX_TEXT),
+        total=pl.col('size').sum(), lines=pl.len())
+    return opened.join(joined, on='record', how='left',
+                       maintain_order='left').with_columns(
+        first=pl.col('raw'),
+        raw=pl.coalesce('long', 'raw'),
+        size=pl.coalesce('total', 'size'),
+        lines=pl.col('lines').fill_null(1)).drop('long', 'total')
+
+
+def _finish(opened: pl.DataFrame, parts: list[Part]) -> pl.DataFrame:
+    """All columns of the event table, and the masked text."""
+    opened = opened.with_columns(
+        body=pl.col('body').fill_null(0),
+        kind=pl.col('kind').fill_null('raw'),
+        # Lines in front of the first header belong to its time.
+        timestamp=(pl.col('timestamp').forward_fill().backward_fill()
+                   .over('part') if len(parts) > 1 else
+                   pl.col('timestamp').forward_fill().backward_fill()))
+    opened = opened.with_columns(
+        head_message=pl.coalesce(
+            pl.col('message').str.split('\n').list.first(),
+            pl.col('first').str.slice(pl.col('body'))),
+        told=pl.coalesce('message', pl.col('raw').str.slice(
+            pl.col('body'))))
+    opened = _access(opened)
+    contexts = identity.context(opened['ctx'])
+    opened = opened.join(contexts, on='ctx', how='left',
+                         maintain_order='left')
+    found = identity.resources(pl.col('told'))
+    return opened.with_columns(
+        pattern=_pattern(),
+        resources=pl.when(pl.col('instance').is_not_null()).then(
+            pl.concat_list('instance', found)).otherwise(found),
+        addresses=identity.addresses(pl.col('told')),
+        level=pl.col('level').fill_null(0),
+        line=pl.col('number'), offset=pl.col('start'),
+        length=pl.col('size') - 1, text=pl.col('raw'),
+        **_origins(parts))
+
+
+def _origins(parts: list[Part]) -> dict[str, pl.Expr]:
+    """What the name of the file says, where the line says nothing."""
+    def told(name: str) -> pl.Expr:
+        values = [getattr(p.origin, name) for p in parts]
+        if len(set(values)) == 1:
+            return pl.lit(values[0])
+        return pl.lit(pl.Series(values, dtype=pl.String)).gather(
+            pl.col('part'))
+
+    return {'source': told('source'), 'service': told('service'),
+            'binary': pl.coalesce('tag', told('binary')),
+            'host': pl.coalesce('host', told('host'))}
+
+
+def _pattern() -> pl.Expr:
+    """The masked message; the outcome of a request belongs to it."""
+    masked = templates.mask(pl.col('head_message'))
+    outcome = pl.format('{} HTTP {}', masked, pl.col('status'))
+    return pl.when(pl.col('status').is_not_null()).then(outcome).otherwise(
+        masked)
+
+
+def _access(opened: pl.DataFrame) -> pl.DataFrame:
+    """Method, path, status and latency out of services' own request logs."""
+    maybe = opened.filter(
+        pl.col('status').is_null()
+        & (pl.col('head_message').str.contains(' status: ', literal=True)
+           | pl.col('head_message').str.contains(' HTTP', literal=True)))
+    if maybe.is_empty():
+        return opened
+    rows = maybe.select('index', raw='head_message')
+    parts = []
+    for pattern in formats.ACCESS_MESSAGES:
+        hit = rows.with_columns(
+            groups=pl.col('raw').str.extract_groups(pattern)).select(
+                'index', 'groups').unnest('groups').filter(
+                    pl.col('status').is_not_null())
+        for name in ('method', 'latency'):
+            if name not in hit.columns:
+                hit = hit.with_columns(pl.lit(None, pl.String).alias(name))
+        parts.append(hit.select(
+            'index', 'method', 'path',
+            pl.col('status').cast(pl.UInt16, strict=False),
+            pl.col('latency').cast(pl.Float32, strict=False)))
+    hits = pl.concat(parts).unique('index', keep='first')
+    if hits.is_empty():
+        return opened
+    return opened.join(hits, on='index', how='left', suffix='_own',
+                       maintain_order='left').with_columns(
+        kind=pl.when(pl.col('status_own').is_not_null()
+                     & (pl.col('kind') == 'log'))
+        .then(pl.lit('access')).otherwise(pl.col('kind')),
+        **{n: pl.coalesce(n, f'{n}_own')
+           for n in ('method', 'path', 'status', 'latency')})
+
+
+def continues(lead: str, last: dict[str, object]) -> bool:
+    """Whether the front of a piece belongs to the last record before it.
+
+    :param lead: text at the front of the piece
+    :param last: last event of the piece before, as a row
+    """
+    here = re.match(formats.OSLO.pattern, lead)
+    if not here:
+        return bool(last['kind'] != 'access')
+    before = re.match(formats.OSLO.pattern, str(last['text']))
+    return bool(before and here['ctx'] is None and here['ts'] == before['ts']
+                and here['logger'] == before['logger'])

@@ -1,0 +1,89 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What can go wrong, said so that the operator knows what to do."""
+
+from typing import Any
+
+
+class RCAException(Exception):
+    """Base of all expected errors.
+
+    :param message: the finished text, instead of ``msg_fmt``
+    :param kwargs: values for the placeholders of ``msg_fmt``
+    """
+
+    msg_fmt = 'An unexpected error occurred.'
+
+    def __init__(self, message: str | None = None, **kwargs: Any) -> None:
+        self.kwargs = kwargs
+        super().__init__(message or self.msg_fmt % kwargs)
+
+
+class InvalidInput(RCAException):
+    """A question or an option that cannot be understood."""
+
+    msg_fmt = '%(reason)s'
+
+
+class SourceNotFound(RCAException):
+    """The folder or file that was named is not there."""
+
+    msg_fmt = ("%(path)s does not exist. Name a folder of logs, or a tar "
+               "archive of one.")
+
+
+class SourceUnreadable(RCAException):
+    """The folder or file is there and cannot be read."""
+
+    msg_fmt = "%(path)s cannot be read: %(reason)s"
+
+
+class SourceEmpty(RCAException):
+    """Nothing in the folder looks like a log or a notification file."""
+
+    msg_fmt = ("There is no log file in %(path)s. Looked for plain or "
+               "compressed logs, journal exports, tar archives and "
+               "notifications.jsonl. %(detail)s")
+
+
+class NothingRecognised(RCAException):
+    """Files were read and no line of them is a log record."""
+
+    msg_fmt = ("No line of the %(files)d files in %(path)s is a log record "
+               "that this program knows. %(detail)s")
+
+
+class UnknownRequest(RCAException):
+    """A request id that no event carries."""
+
+    msg_fmt = ("No event carries the request id %(request_id)s. Check the id "
+               "and the time range; 'openstack rca source list' shows what "
+               "was read.")
+
+
+class DriverNotFound(RCAException):
+    """A driver name that no entry point provides."""
+
+    msg_fmt = ("There is no driver '%(name)s' in %(namespace)s. Known: "
+               "%(known)s.")
+
+
+class StoreError(RCAException):
+    """The event store cannot be read or written."""
+
+    msg_fmt = "The event store at %(path)s failed: %(reason)s"
+
+
+class DatasetError(RCAException):
+    """A benchmark dataset that does not have the documented form."""
+
+    msg_fmt = "%(path)s is no dataset of task '%(task)s': %(reason)s"

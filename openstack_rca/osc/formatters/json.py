@@ -1,0 +1,28 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The document as JSON."""
+
+from typing import Any
+
+from openstack_rca.osc.formatters import base
+from openstack_rca.osc import output
+
+
+class JsonFormatter(base.DocumentFormatter):
+    """The document itself, as the API gives it."""
+
+    kinds = frozenset({'report', 'trace'})
+
+    def render(self, kind: str, document: dict[str, Any],
+               options: base.Options) -> str:
+        """Write a document, see the base class."""
+        return output.as_json(document)

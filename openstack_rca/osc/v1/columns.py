@@ -1,0 +1,61 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Columns that are safe to look at."""
+
+from typing import Any
+
+from cliff import columns
+
+from openstack_rca.osc import text as text_utils
+
+#: Columns of text that a table shows of one event.
+TEXT_COLUMNS = 110
+
+#: Formats whose own encoding keeps control characters from a terminal.
+ENCODED = frozenset({'json', 'yaml'})
+
+
+class LogText(columns.FormattableColumn[str]):
+    """Verbatim text of a log, shortened in tables."""
+
+    def human_readable(self) -> str:
+        """Show the telling part on one line."""
+        first, _, rest = self._value.partition('\n')
+        text = text_utils.visible(text_utils.message(first[:20000]))
+        text = text_utils.shorten(text.strip(), TEXT_COLUMNS,
+                                  around=text_utils.telling(text))
+        more = rest.count('\n') + 1 if rest.strip() else 0
+        if more:
+            text += f' (+{text_utils.plural(more, "line")})'
+        return text
+
+
+def cell(value: Any, formatter: str) -> Any:
+    """Make a value of a log fit for a cell.
+
+    :param value: what the cell holds
+    :param formatter: the output format
+    :returns: the value itself for the formats that encode what they write,
+        otherwise with its control characters shown
+    """
+    if formatter in ENCODED or value is None:
+        return value
+    if isinstance(value, (list, tuple)):
+        return ' '.join(text_utils.visible(item) for item in value)
+    return text_utils.visible(value) if isinstance(value, str) else value
+
+
+def log_text(value: Any, formatter: str) -> Any:
+    """Make the text of an event fit for a cell, see :func:`cell`."""
+    if formatter == 'table':
+        return LogText(str(value or ''))
+    return cell(value, formatter)

@@ -1,0 +1,189 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The interface of event stores: events by time, identity, template, text."""
+
+import abc
+import dataclasses
+import datetime
+import pathlib
+
+import polars as pl
+
+
+@dataclasses.dataclass(frozen=True)
+class FileRecord:
+    """What a store holds of one file.
+
+    :param source: name of the file
+    :param unit: the file of the disk that it is or is in
+    :param identity: content identity of the unit when it was parsed
+    :param kind: ``log``, ``journal`` or ``notifications``
+    :param service: project that wrote it
+    :param binary: program that wrote it
+    :param host: host that wrote it
+    :param format: format of most of its records
+    :param clock: IANA name of the zone that its local times were read in
+    :param events: records
+    :param lines: lines
+    :param unparsed: lines that are no part of any record
+    :param bytes: bytes of uncompressed text
+    :param since: time of the first event, UTC, ISO 8601, or None
+    :param until: time of the last event, or None
+    """
+
+    source: str
+    unit: str
+    identity: str
+    kind: str
+    service: str
+    binary: str
+    host: str
+    format: str
+    clock: str
+    events: int
+    lines: int
+    unparsed: int
+    bytes: int
+    since: str | None
+    until: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """Which events are wanted; what is None or empty does not restrict.
+
+    :param since: first moment, UTC without a zone
+    :param until: last moment, UTC without a zone
+    :param requests: request ids, local or global
+    :param resources: identifiers that an event names
+    :param services: projects or binaries
+    :param hosts: host names
+    :param level: least severity (10 to 50)
+    :param templates: template ids
+    :param words: all of these stand in the text, in any case
+    :param kinds: ``log``, ``access``, ``notification``, ``raw``
+    :param limit: the first so many in order of time
+    """
+
+    since: datetime.datetime | None = None
+    until: datetime.datetime | None = None
+    requests: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    services: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    level: int | None = None
+    templates: tuple[int, ...] = ()
+    words: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ()
+    limit: int | None = None
+
+
+class Store(abc.ABC):
+    """Events that were parsed, on disk.
+
+    A segment is written whole or not at all, and its writing is the commit:
+    what it says of its files is true once it is there.
+
+    :param path: folder of the store; made when it is not there
+    :raises StoreError: it cannot be made or read
+    """
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self.path = path
+
+    @abc.abstractmethod
+    def files(self) -> dict[str, FileRecord]:
+        """What is held, by source."""
+
+    @abc.abstractmethod
+    def write(self, events: pl.DataFrame, templates: pl.DataFrame,
+              files: list[FileRecord]) -> None:
+        """Add a segment.
+
+        :param events: with the columns of ``schema.EVENTS``
+        :param templates: with the columns of ``schema.TEMPLATES``
+        :param files: the files that end in this segment; an older record
+            of the same source, and its events, are superseded
+        :raises StoreError: it could not be written
+        """
+
+    @abc.abstractmethod
+    def forget(self, sources: set[str]) -> None:
+        """Drop the events of files that are gone or will be read again."""
+
+    @abc.abstractmethod
+    def scan(self) -> pl.LazyFrame:
+        """All events, lazily, with the columns of ``schema.EVENTS``."""
+
+    @abc.abstractmethod
+    def templates(self) -> pl.DataFrame:
+        """All templates, each once."""
+
+    @abc.abstractmethod
+    def query(self, query: Query) -> pl.DataFrame:
+        """The events that a query wants, in order of time.
+
+        :raises StoreError: the store cannot be read
+        """
+
+    def narrow(self, query: Query) -> pl.LazyFrame:
+        """The events that a query wants, lazily and in no order.
+
+        The meaning of each condition is the same in every driver.
+        """
+        frame = self.scan()
+        if query.since is not None:
+            frame = frame.filter(pl.col('timestamp') >= query.since)
+        if query.until is not None:
+            frame = frame.filter(pl.col('timestamp') <= query.until)
+        if query.level is not None:
+            frame = frame.filter(pl.col('level') >= query.level)
+        if query.kinds:
+            frame = frame.filter(pl.col('kind').is_in(query.kinds))
+        if query.templates:
+            frame = frame.filter(pl.col('template').is_in(
+                pl.Series(query.templates, dtype=pl.UInt64).implode()))
+        if query.services:
+            frame = frame.filter(pl.col('service').is_in(query.services)
+                                 | pl.col('binary').is_in(query.services))
+        if query.hosts:
+            frame = frame.filter(pl.col('host').is_in(query.hosts))
+        if query.requests:
+            frame = frame.filter(
+                pl.col('request_id').is_in(query.requests)
+                | pl.col('global_request_id').is_in(query.requests)
+                | _names(query.requests))
+        if query.resources:
+            frame = frame.filter(_names(query.resources))
+        for word in query.words:
+            frame = frame.filter(pl.col('text').str.to_lowercase()
+                                 .str.contains(word.lower(), literal=True))
+        return frame
+
+
+def _names(identifiers: tuple[str, ...]) -> pl.Expr:
+    """Whether an event names one of some identifiers.
+
+    A UUID is the same with and without dashes: Keystone and Neutron write
+    the same project differently.
+    """
+    wanted = set(identifiers)
+    for value in identifiers:
+        bare = value.replace('-', '')
+        if len(bare) == 32 and not value.startswith('req-'):
+            wanted |= {bare, f'{bare[:8]}-{bare[8:12]}-{bare[12:16]}-'
+                             f'{bare[16:20]}-{bare[20:]}'}
+    any_of = pl.lit(False)
+    for value in sorted(wanted):
+        any_of = any_of | pl.col('resources').list.contains(value)
+    return (any_of | pl.col('user_id').is_in(sorted(wanted)).fill_null(False)
+            | pl.col('project_id').is_in(sorted(wanted)).fill_null(False))
