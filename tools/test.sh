@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . tools/common.sh
 
 make_venv .venv-test
-install -r test-requirements.txt oslo.policy -e .
+install -r test-requirements.txt -e .
 
 export PATH="$PWD/.venv-test/bin:$PATH"
 # stestr would take the Python that this names instead of the one that has the

@@ -22,15 +22,24 @@ from openstack_rca.analysis import ranking
 from openstack_rca.analysis import scope as scopes
 from openstack_rca.store import base as stores
 
-#: A process is known by so many lines before it is missed.
-_LEAST_BEFORE = 5
+#: Bursts of lines by which processes are known before they are missed, and
+#: which others need to be known; seconds that a restart takes at least.
+_LEAST_BEFORE = 4
 _LEAST_AFTER = 2
+_LEAST_GAP = 2.0
 #: More changes than this are workers that come and go.
 _MOST_CHANGES = 2
 _WEIGHT_RESTART = 0.5
 _WEIGHT_GAP = 0.72
 _GAP = 20.0
 _WEIGHT_SILENT = 0.5
+
+#: What is said at a start, and how near to the first line.
+_STARTS = (r'Starting \w+|Logging enabled|log_opt_values|Loaded extension|'
+           r'WSGI app \d+ .*ready|thread pool \S+ is initialized|'
+           r'Deprecated: Option|[Ii]nitializing|Connected to AMQP|'
+           r'Listening on|Loading app|Registered \w+|version \d')
+_STARTING = datetime.timedelta(seconds=10)
 
 _REMEDY = ('Find out why it stopped: the end of its log, the journal of its '
            'unit, the kernel log of its host; start it again.',)
@@ -68,36 +77,31 @@ def _replaced(store: stores.Store, scope: scopes.Scope,
     """Programs whose processes all ended and others came."""
     if seen.onset is None:
         return []
-    lives = store.narrow(stores.Query(
+    # Lines come in bursts, a request each. A process is one of so many
+    # workers: only when all bursts of a long time came from few processes
+    # does another one mean that these are gone.
+    bursts = store.narrow(stores.Query(
         until=scope.until, kinds=('log', 'access'))).filter(
             pl.col('pid').is_not_null()).group_by(
-                'binary', 'host', 'pid').agg(
+                'binary', 'host', 'pid',
+                pl.col('timestamp').dt.truncate('2s').alias('burst')).agg(
                     first=pl.col('timestamp').min(),
-                    last=pl.col('timestamp').max(),
-                    lines=pl.len()).collect(engine='streaming')
+                    last=pl.col('timestamp').max()).sort(
+                        'first').collect(engine='streaming')
     found = []
-    for key, part in lives.group_by('binary', 'host'):
+    for key, part in bursts.group_by('binary', 'host', maintain_order=True):
         binary, host = str(key[0]), str(key[1])
         component = components.of_binary(binary)
         if not _ours(component):
             continue
-        changes = []
-        before, last = 0, None
-        for row in part.sort('first').iter_rows(named=True):
-            if last is not None and row['first'] > last \
-                    and before >= _LEAST_BEFORE:
-                after = part.filter(pl.col('first') >= row['first'])[
-                    'lines'].sum()
-                if after >= _LEAST_AFTER:
-                    changes.append((last, row['first']))
-            before += row['lines']
-            last = max(last, row['last']) if last else row['last']
-        changes = [c for c in changes if c[1] >= seen.onset]
+        changes = [c for c in _changes(part) if c[1] >= seen.onset]
         if not changes or len(changes) > _MOST_CHANGES:
             continue
         stopped, started = changes[0]
         gap = (started - stopped).total_seconds()
         events = _around(store, binary, host, stopped, started)
+        if not _begins(store, binary, host, started):
+            continue
         found.append(ranking.Finding(
             component=component, category='process_down',
             clue='process replaced',
@@ -108,6 +112,43 @@ def _replaced(store: stores.Store, scope: scopes.Scope,
             host=host if component in ('nova-compute', 'neutron-l2-agent')
             else '', since=stopped, processes={(binary, host)}))
     return found
+
+
+def _begins(store: stores.Store, binary: str, host: str,
+            started: datetime.datetime) -> bool:
+    """Whether a program says what programs say when they start."""
+    rows = store.narrow(stores.Query(
+        since=started - _STARTING, until=started + _STARTING)).filter(
+            (pl.col('binary') == binary) & (pl.col('host') == host)
+            & pl.col('text').str.contains(_STARTS)).head(1).collect()
+    return rows.height > 0
+
+
+def _changes(bursts: pl.DataFrame) -> list[
+        tuple[datetime.datetime, datetime.datetime]]:
+    """When all processes of a program had ended and others came.
+
+    :param bursts: ``pid``, ``first`` and ``last`` of each, in order of time
+    :returns: last sign of the old and first sign of the new processes
+    """
+    ends: dict[int, datetime.datetime] = {}
+    for pid, last in bursts.select('pid', 'last').iter_rows():
+        ends[pid] = last
+    changes = []
+    before: dict[int, int] = {}
+    last: datetime.datetime | None = None
+    rows = bursts.select('pid', 'first', 'last').rows()
+    for i, (pid, first, final) in enumerate(rows):
+        if (last is not None and pid not in before
+                and sum(before.values()) >= 3 * len(before) + _LEAST_BEFORE
+                and len(rows) - i >= _LEAST_AFTER
+                and (first - last).total_seconds() >= _LEAST_GAP
+                and all(ends[p] < first for p in before)):
+            changes.append((last, first))
+            before = {}
+        before[pid] = before.get(pid, 0) + 1
+        last = max(last, final) if last else final
+    return changes
 
 
 def _silent(store: stores.Store, scope: scopes.Scope,

@@ -25,6 +25,7 @@ import datetime
 from typing import Any
 
 from openstack_rca.analysis import components
+from openstack_rca.events import schema
 
 #: How much of a reason is explained away by a certain fault behind the
 #: component, for reasons that show the fault itself and for those that show
@@ -37,8 +38,8 @@ _BREADTH = 0.06
 _RELATED = 1.35
 #: A component that the words of the question point at.
 _TOPIC = 1.08
-#: The component whose reasons begin first.
-_FIRST = 1.15
+#: The component that the first error record speaks of.
+_FIRST = 1.25
 #: Weights never make certain.
 _CERTAIN = 0.97
 
@@ -74,6 +75,12 @@ class Finding:
     since: datetime.datetime | None = None
     processes: set[tuple[str, str]] = dataclasses.field(default_factory=set)
 
+    def failed(self) -> datetime.datetime | None:
+        """When the first error record among the events was logged."""
+        return min((e['timestamp'] for e in self.events
+                    if e['level'] >= schema.ERROR
+                    and e['kind'] != 'notification'), default=None)
+
     def strength(self) -> float:
         """Weight with breadth and relation to the question."""
         breadth = 1 + _BREADTH * (len(self.processes).bit_length() - 1
@@ -100,8 +107,11 @@ class Candidate:
         """The kind of fault that the reasons speak for most."""
         votes: dict[str, float] = {}
         for finding in self.findings:
+            # A reason that names no kind of fault leaves the word to those
+            # that do.
+            share = 0.1 if finding.category == 'unknown' else 1.0
             votes[finding.category] = votes.get(
-                finding.category, 0.0) + finding.strength()
+                finding.category, 0.0) + finding.strength() * share
         return max(votes, key=lambda c: votes[c])
 
     @property
@@ -173,8 +183,8 @@ def rank(findings: list[Finding],
         by_component.setdefault(finding.component, []).append(finding)
     sure = {name: _either(f.strength() for f in group if f.direct)
             for name, group in by_component.items()}
-    first = min((f.since for group in by_component.values() for f in group
-                 if f.since), default=None)
+    first = min((t for group in by_component.values() for f in group
+                 if (t := f.failed()) is not None), default=None)
     ranked = []
     for name, group in by_component.items():
         cover = max((sure[b] for b in _behind(name) if b in sure),
@@ -187,8 +197,7 @@ def rank(findings: list[Finding],
         score = _either(strengths)
         if components.of_service(name) in topics:
             score *= _TOPIC
-        if first and any(f.since and (f.since - first).total_seconds() < 1.0
-                         for f in group):
+        if first and any(f.failed() == first for f in group):
             score *= _FIRST
         group.sort(key=lambda f: -f.strength())
         ranked.append(Candidate(name, group, min(_CERTAIN, score)))

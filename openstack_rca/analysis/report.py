@@ -143,6 +143,17 @@ class Builder:
                     places: list[location.Place],
                     errors: list[dict[str, Any]]) -> dict[str, Any]:
         cited: dict[str, None] = {}
+        # What failed first is what a reader wants to see first.
+        own = [r for f in candidate.findings for r in f.events
+               if r['level'] >= schema.ERROR
+               and r['kind'] != 'notification']
+        if index == 0:
+            own += self._before(own, errors)
+        for row in sorted(own, key=lambda r: (
+                r['timestamp'], r['source'], r['line']))[:2]:
+            number = self._cite(row, row.get('why'))
+            if number:
+                cited.setdefault(number)
         for finding in candidate.findings:
             rows = sorted(finding.events, key=lambda r: (
                 not r.get('related'), r['timestamp']))
@@ -166,6 +177,16 @@ class Builder:
             'location': _place(where[0]) if where else None,
             'locations': [_place(p) for p in where[1:_MAX_LOCATIONS]],
             'evidence': list(cited), 'remedy': remedy, 'signature': None}
+
+    @staticmethod
+    def _before(own: list[dict[str, Any]],
+                errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The first error record, where it is of the same process or
+        request as those of a hypothesis."""
+        processes = {(r['binary'], r['host']) for r in own}
+        requests = {r['request_id'] for r in own if r['request_id']}
+        return [r for r in errors if (r['binary'], r['host']) in processes
+                or r['request_id'] in requests][:1]
 
     @staticmethod
     def _cause(best: ranking.Finding, candidate: ranking.Candidate) -> str:

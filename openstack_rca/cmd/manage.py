@@ -82,8 +82,9 @@ def evaluate(conf: cfg.ConfigOpts) -> int:
     return 1 if failed else 0
 
 
-def add_command_parsers(subparsers: argparse._SubParsersAction[
-        argparse.ArgumentParser]) -> None:
+def add_command_parsers(
+        subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser]'
+        ) -> None:
     """Add the commands and their options.
 
     :param subparsers: where argparse keeps commands

@@ -58,8 +58,11 @@ def predict(task: str, case: dataset.Case) -> dict[str, Any]:
     from openstack_rca.engine import local
     from openstack_rca.analysis import scope
     session = local.open_folder(case.archive, cache=False)
+    # A user who asks why something failed gives the end of the trouble at
+    # most; a detector is asked about a window.
+    since = case.since if task == 'detection' else None
     report = session.analyze(scope.Question(
-        issue=case.issue or '', since=case.since, until=case.until))
+        issue=case.issue or '', since=since, until=case.until))
     return {'case_id': case.case_id,
             **_TASKS[task].predict(report, case.archive.name)}
 

@@ -21,7 +21,10 @@ import shlex
 import yaml
 
 import openstack_rca
+from openstack_rca.analysis import components
+from openstack_rca.analysis import scope
 from openstack_rca.conf import opts
+from openstack_rca.engine import local
 from openstack_rca.tests import base
 
 ROOT = pathlib.Path(openstack_rca.__path__[0]).parent
@@ -57,7 +60,7 @@ def examples(text: str) -> list[list[str]]:
     text = text.replace('\\\n', ' ')
     found = re.findall(
         r'^ +\$ (?:\S*/)?(openstack rca .*)$', text, re.MULTILINE)
-    return [shlex.split(line)[1:] for line in found]
+    return [shlex.split(line.partition(' | ')[0])[1:] for line in found]
 
 
 def command_of(words: list[str]) -> str | None:
@@ -165,6 +168,35 @@ class TestDocs(base.TestCase):
                 if path.endswith('.sample'):
                     continue
                 self.assertTrue((ROOT / path).exists(), f'{name}: {path}')
+
+    def test_fields_of_the_report(self) -> None:
+        page = pages()['doc/source/reference/report.rst']
+        documented = {}
+        for title in ('Top level', 'Hypothesis', 'Evidence'):
+            section = page.partition(f'\n{title}\n----')[2]
+            rows = section.split('\n=====', 2)[1]
+            documented[title] = set(re.findall(r'^``(\w+)``', rows,
+                                               re.MULTILINE))
+        example = ROOT / 'examples' / 'no-valid-host'
+        document = local.open_folder(example / 'logs', cache=False).analyze(
+            scope.Question(issue=(example / 'ISSUE').read_text()))
+        self.assertEqual(set(document), documented['Top level'])
+        for hypothesis in document['hypotheses']:
+            self.assertEqual(set(hypothesis), documented['Hypothesis'])
+        for evidence in document['evidence']:
+            self.assertEqual(set(evidence), documented['Evidence'])
+        self.assertTrue(document['hypotheses'])
+
+    def test_words_of_the_report(self) -> None:
+        page = pages()['doc/source/reference/words.rst']
+        categories, names = page.split('.. _categories:')[1].split(
+            '.. _components:')
+        self.assertEqual(
+            set(components.CATEGORIES),
+            set(re.findall(r'^``(\w+)``', categories, re.MULTILINE)))
+        self.assertEqual(
+            set(components.COMPONENTS),
+            set(re.findall(r'``([\w-]+)``', names.split('\n\n')[3])))
 
     def test_layout_names_packages(self) -> None:
         page = pages()['doc/source/contributor/architecture.rst']
