@@ -9,8 +9,11 @@ fail() {
 
 # Name a Python of 3.11 or newer in $python; $PYTHON chooses another one.
 find_python() {
-    local name
-    for name in "${PYTHON:-python3}" python3.13 python3.12 python3.11; do
+    local name names=(python3 python3.13 python3.12 python3.11)
+    if [ -n "${PYTHON:-}" ]; then
+        names=("$PYTHON")
+    fi
+    for name in "${names[@]}"; do
         if command -v "$name" > /dev/null &&
                 "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
                     2> /dev/null; then
@@ -18,9 +21,9 @@ find_python() {
             return
         fi
     done
-    fail "Python 3.11 or newer is needed and was not found. Install it \
-(Debian, Ubuntu: apt-get install python3 python3-venv), or name it: \
-PYTHON=/path/to/python3.11 $0"
+    fail "Python 3.11 or newer is needed and was not found (tried: \
+${names[*]}). Install it (Debian, Ubuntu: apt-get install python3 \
+python3-venv), or name it: PYTHON=/path/to/python3.11 $0"
 }
 
 # make_venv DIR: make the virtual environment, or take the one that is there.

@@ -8,7 +8,7 @@ venv=$(mktemp -d)
 trap 'rm -rf "$venv"' EXIT
 python3 -m venv "$venv"
 # Pinned by hand: see the header of constraints.txt.
-pinned=(torch==2.13.0 'SQLAlchemy<2.1' 'sphinx<9.1')
+pinned=(torch==2.13.0 SQLAlchemy==2.0.52 'sphinx<9.1')
 "$venv/bin/pip" install "${pinned[@]}" '.[engine]' \
     -r test-requirements.txt -r doc/requirements.txt \
     codespell doc8 hacking import-linter mypy psutil ruff types-PyYAML

@@ -27,8 +27,10 @@ _ISO = r'\d{4}-\d\d-\d\d[ T][ \d]\d:\d\d:\d\d'
 _ZONE = r'(?P<zone>Z|[+-]\d\d:?\d\d)?'
 _OSLO_LEVEL = (r'(?P<level>TRACE|DEBUG|INFO|AUDIT|WARNING|WARN|ERROR|'
                r'CRITICAL)')
-_CONTEXT = (r' ?(?:\[(?P<ctx>(?:-|None|req-)[^\]\n]*)\] ?)?'
-            r'(?:\[instance: (?P<instance>[0-9a-f\-]{36})\] ?)?')
+_CONTEXT = r' ?(?:\[(?P<ctx>(?:-|None|req-)[^\]\n]*)\] ?)?'
+#: What services put in front of the message of a server. It is looked for
+#: apart: two optional brackets in one expression would cost twice the time.
+_INSTANCE = r'^\[instance: ([0-9a-f\-]{36})\] ?'
 _DAYS = '(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)'
 _MONTHS = '(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)'
 
@@ -49,6 +51,7 @@ class Format:
     :param folds: whether a line without header continues this record
     :param per_second: what ``latency`` has to be divided by to be seconds
     :param nested: whether the message can carry a header of its own
+    :param instance: whether the message can begin with a server's UUID
     """
 
     name: str
@@ -58,11 +61,13 @@ class Format:
     folds: bool = True
     per_second: float = 1.0
     nested: bool = False
+    instance: bool = False
 
 
 OSLO = Format('oslo', (
     rf'^(?P<head>(?P<ts>{_ISO}[.,]\d{{1,6}}){_ZONE} (?:(?P<pid>\d+) )?'
-    rf'{_OSLO_LEVEL} (?P<logger>[A-Za-z_][\w.\-]*){_CONTEXT})'))
+    rf'{_OSLO_LEVEL} (?P<logger>[A-Za-z_][0-9A-Za-z_.\-]*){_CONTEXT})'),
+    instance=True)
 
 UWSGI = Format('uwsgi', (
     rf'^(?P<head>\[pid: (?P<pid>\d+)\|app: [^|]*\|req: [^\]]*\] \S+ '
@@ -132,8 +137,7 @@ GENERIC = Format('generic', (
 #: journal, syslog, a container engine.
 BARE = Format('bare', (
     rf'^(?P<head>{_OSLO_LEVEL} (?P<logger>[a-z_][\w.\-]*)'
-    rf' \[(?P<ctx>(?:-|None|req-)[^\]\n]*)\] ?'
-    rf'(?:\[instance: (?P<instance>[0-9a-f\-]{{36}})\] ?)?)'))
+    rf' \[(?P<ctx>(?:-|None|req-)[^\]\n]*)\] ?)'), instance=True)
 
 #: In the order in which they are tried. The one that fitted the last piece
 #: of a file is tried first.
@@ -156,12 +160,20 @@ def match(lines: pl.DataFrame, form: Format) -> pl.DataFrame:
     :param form: the format to try
     :returns: ``index`` and the groups of the format, matched lines only
     """
-    return (lines.lazy()
-            .with_columns(pl.col('raw').str.extract_groups(form.pattern)
-                          .alias('groups'))
-            .select('index', 'groups').unnest('groups')
-            .filter(pl.col('head').is_not_null())
-            .collect())
+    hit = (lines.lazy()
+           .with_columns(pl.col('raw').str.extract_groups(form.pattern)
+                         .alias('groups'))
+           .unnest('groups')
+           .filter(pl.col('head').is_not_null()))
+    if form.instance:
+        rest = pl.col('raw').str.slice(pl.col('head').str.len_chars())
+        shown = pl.when(pl.col('raw').str.contains('[instance: ',
+                                                   literal=True)).then(rest)
+        hit = hit.with_columns(
+            instance=shown.str.extract(_INSTANCE, 1),
+            head=pl.col('head') + shown.str.extract(
+                _INSTANCE, 0).fill_null(''))
+    return hit.drop('raw').collect()
 
 
 def timestamps(ts: pl.Expr, zone: pl.Expr | None, clock: str,

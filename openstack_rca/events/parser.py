@@ -314,13 +314,13 @@ def _fold(lines: pl.DataFrame, heads: pl.DataFrame,
         or (first['format'] == 'oslo' and first['ctx'] is None
             and first['level'] >= schema.ERROR))
     events = _finish(opened, parts)
-    known = templates.identify(events['pattern'])
-    events = events.join(known, on='pattern', how='left',
+    known = templates.identify(events['masked'])
+    events = events.join(known, on='masked', how='left',
                          maintain_order='left')
     return Piece(
         events=events.select(list(schema.EVENTS)).cast(
             schema.EVENTS),  # type: ignore[arg-type]
-        templates=known.select(list(schema.TEMPLATES)),
+        templates=known.select(list(schema.TEMPLATES)).unique('template'),
         parts=_count(opened), leads=leads)
 
 
@@ -369,7 +369,7 @@ def _finish(opened: pl.DataFrame, parts: list[Part]) -> pl.DataFrame:
                          maintain_order='left')
     found = identity.resources(pl.col('told'))
     return opened.with_columns(
-        pattern=_pattern(),
+        masked=_masked(),
         resources=pl.when(pl.col('instance').is_not_null()).then(
             pl.concat_list('instance', found)).otherwise(found),
         addresses=identity.addresses(pl.col('told')),
@@ -393,7 +393,7 @@ def _origins(parts: list[Part]) -> dict[str, pl.Expr]:
             'host': pl.coalesce('host', told('host'))}
 
 
-def _pattern() -> pl.Expr:
+def _masked() -> pl.Expr:
     """The masked message; the outcome of a request belongs to it."""
     masked = templates.mask(pl.col('head_message'))
     outcome = pl.format('{} HTTP {}', masked, pl.col('status'))

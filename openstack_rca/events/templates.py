@@ -37,29 +37,36 @@ MASKED_LENGTH = 600
 
 
 def mask(message: pl.Expr) -> pl.Expr:
-    """The template of each message: its first line with variables masked."""
+    """Each message with its words that hold a digit masked.
+
+    The first of two steps: what it leaves are few distinct texts, and the
+    costlier second step, :func:`identify`, looks at each once.
+    """
     first = pl.when(message.str.len_bytes() > MASKED_LENGTH).then(
         message.str.head(MASKED_LENGTH)).otherwise(message)
-    return (first
-            .str.replace_all(_WORD, VARIABLE)
+    return first.str.replace_all(_WORD, VARIABLE)
+
+
+def _finish(text: pl.Expr) -> pl.Expr:
+    """Mask quoted, braced and repeated variables."""
+    return (text
             .str.replace_all(_QUOTED, '${1}' + VARIABLE)
             .str.replace_all(_BRACED, VARIABLE)
             .str.replace_all(_REPEATED, VARIABLE)
             .str.strip_chars())
 
 
-def identify(patterns: pl.Series) -> pl.DataFrame:
-    """Stable ids of templates.
+def identify(masked: pl.Series) -> pl.DataFrame:
+    """Templates and their stable ids.
 
-    :param patterns: masked messages, repeats allowed
-    :returns: ``pattern`` (each once) and ``template``, the first 64 bits of
-        its BLAKE2b hash
+    :param masked: results of :func:`mask`, repeats allowed
+    :returns: ``masked`` (each once), ``pattern``, and ``template``, the
+        first 64 bits of the pattern's BLAKE2b hash
     """
-    distinct = patterns.unique()
-    return pl.DataFrame({
-        'pattern': distinct,
-        'template': pl.Series([digest(p) for p in distinct],
-                              dtype=pl.UInt64)})
+    frame = pl.DataFrame({'masked': masked.unique()}).with_columns(
+        pattern=_finish(pl.col('masked')))
+    return frame.with_columns(template=pl.Series(
+        [digest(p) for p in frame['pattern']], dtype=pl.UInt64))
 
 
 def digest(pattern: str) -> int:
