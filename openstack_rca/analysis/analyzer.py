@@ -47,11 +47,14 @@ class Analyzer:
     :param store: events
     :param baseline: events of a quiet time, or None
     :param detectors: name and instance of each detector
+    :param limits: how much a report holds
     """
 
     def __init__(self, store: stores.Store,
                  baseline: stores.Store | None = None, *,
-                 detectors: list[tuple[str, detectors.Detector]]) -> None:
+                 detectors: list[tuple[str, detectors.Detector]],
+                 limits: report.Limits | None = None) -> None:
+        self._limits = limits or report.Limits()
         self._store = store
         self._baseline = baseline
         self._detectors = detectors
@@ -83,7 +86,7 @@ class Analyzer:
         places = location.rank([
             (r['text'], r['logger']) for r in errors])
         clock.lap('rank')
-        builder = report.Builder(seen, relevance)
+        builder = report.Builder(seen, relevance, self._limits)
         document = builder.build(ranked, places, errors)
         events, levels, services = self._counts(seen)
         verdict = self._verdict(ranked, levels)

@@ -11,6 +11,7 @@
 # under the License.
 """The report document: findings, evidence and times in one structure."""
 
+import dataclasses
 import datetime
 import json
 import time
@@ -66,15 +67,31 @@ def utc(moment: datetime.datetime | None) -> str | None:
     return None if moment is None else moment.isoformat() + '+00:00'
 
 
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """How much a report holds at most.
+
+    :param hypotheses: causes
+    :param evidence: pieces of evidence
+    :param timeline: entries of the timeline
+    """
+
+    hypotheses: int = MAX_HYPOTHESES
+    evidence: int = MAX_EVIDENCE
+    timeline: int = MAX_TIMELINE
+
+
 class Builder:
     """Numbers the evidence and puts the parts of a report together.
 
     :param seen: what was looked at
     :param relevance: how well each template fits the question's words
+    :param limits: how much the report holds
     """
 
     def __init__(self, seen: gathering.Evidence,
-                 relevance: dict[int, float]) -> None:
+                 relevance: dict[int, float], limits: Limits) -> None:
+        self._limits = limits
         self._seen = seen
         self._relevance = relevance
         self._numbers: dict[tuple[str, int], str] = {}
@@ -89,7 +106,7 @@ class Builder:
         :param places: places in the code, the likeliest first
         :param errors: error records, the oldest first
         """
-        top = ranked[:MAX_HYPOTHESES]
+        top = ranked[:self._limits.hypotheses]
         hypotheses = [self._hypothesis(i, c, ranked, places, errors)
                       for i, c in enumerate(top)]
         for row in errors[:10]:
@@ -116,7 +133,7 @@ class Builder:
         key = (row['source'], row['line'])
         if key in self._numbers:
             return self._numbers[key]
-        if len(self._rows) >= MAX_EVIDENCE:
+        if len(self._rows) >= self._limits.evidence:
             return None
         number = f'E{len(self._rows) + 1}'
         self._numbers[key] = number
@@ -227,7 +244,7 @@ class Builder:
                     or (row['status'] or 0) >= 500:
                 rows.setdefault((row['source'], row['line']), row)
         ordered = sorted(rows.values(), key=lambda r: (
-            r['timestamp'], r['source'], r['line']))[:MAX_TIMELINE]
+            r['timestamp'], r['source'], r['line']))[:self._limits.timeline]
         return [{
             'timestamp': utc(r['timestamp']),
             'service': r['binary'] or r['service'], 'host': r['host'],

@@ -28,12 +28,12 @@ from openstack_rca.store import base as stores
 
 #: Bytes that are parsed at once. Larger pieces do not parse faster and take
 #: memory in proportion.
-_PIECE = 4 << 20
+_PIECE = 8 << 20
 #: Files up to this size are parsed together with others.
 _SMALL = 1 << 20
 _MOST_TOGETHER = 500
 #: Rows of a segment: few enough to be held, enough for good compression.
-_SEGMENT = 400_000
+_SEGMENT = 250_000
 
 Progress = Callable[[str, float], None]
 
@@ -76,24 +76,25 @@ def ingest(source: sources.Source, units: list[sources.Unit],
     :param progress: called with a stage and the share that is done
     :raises StoreError: events cannot be written
     """
-    writer = _Writer(store, timezone)
     total = sum(u.size for u in units) or 1
     workers = os.cpu_count() or 1
     waiting: collections.deque[_Job] = collections.deque()
-    with futures.ThreadPoolExecutor(workers) as pool:
+    with futures.ThreadPoolExecutor(workers) as pool, \
+            futures.ThreadPoolExecutor(1) as aside:
+        writer = _Writer(store, timezone, aside)
         done = 0
         for job, size in _jobs(source, units, timezone):
             job.piece = pool.submit(parser.parse, job.parts,
                                     job.files[0].format or None)
             waiting.append(job)
             done += size
-            while len(waiting) > workers:
+            while len(waiting) > workers + 1:
                 writer.take(waiting.popleft())
                 if progress:
                     progress('reading', min(1.0, done / total))
         while waiting:
             writer.take(waiting.popleft())
-    writer.close()
+        writer.close()
 
 
 def _jobs(source: sources.Source, units: list[sources.Unit],
@@ -148,9 +149,12 @@ def _origin(file: sources.LogFile, timezone: str) -> parser.Origin:
 class _Writer:
     """Collects events in the order of the files and writes segments."""
 
-    def __init__(self, store: stores.Store, timezone: str) -> None:
+    def __init__(self, store: stores.Store, timezone: str,
+                 pool: futures.Executor) -> None:
         self._store = store
         self._timezone = timezone
+        self._pool = pool
+        self._writing: futures.Future[None] | None = None
         self._events: list[pl.DataFrame] = []
         self._templates: list[pl.DataFrame] = []
         self._records: list[stores.FileRecord] = []
@@ -230,16 +234,31 @@ class _Writer:
             since=iso(reading.since), until=iso(reading.until))
 
     def flush(self) -> None:
-        """Write what was collected as one segment."""
+        """Have what was collected written as one segment.
+
+        One segment is written while the next one is parsed, never two, so
+        that memory stays bounded and segments keep their order.
+        """
+        self._wait()
         if not self._events:
             return
-        self._store.write(
-            pl.concat(self._events).cast(
-                schema.EVENTS),  # type: ignore[arg-type]
-            pl.concat(self._templates).unique('template'), self._records)
+        self._writing = self._pool.submit(
+            self._write, self._events, self._templates, self._records)
         self._events, self._templates, self._records = [], [], []
         self._rows = 0
 
+    def _write(self, events: list[pl.DataFrame],
+               templates: list[pl.DataFrame],
+               records: list[stores.FileRecord]) -> None:
+        self._store.write(pl.concat(events),
+                          pl.concat(templates).unique('template'), records)
+
+    def _wait(self) -> None:
+        if self._writing is not None:
+            self._writing.result()
+            self._writing = None
+
     def close(self) -> None:
-        """Write the rest."""
+        """Write the rest, and wait until it is written."""
         self.flush()
+        self._wait()

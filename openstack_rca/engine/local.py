@@ -38,6 +38,7 @@ from stevedore import driver
 from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.analysis import analyzer
+from openstack_rca.analysis import report
 from openstack_rca.analysis import scope
 from openstack_rca.analysis import trace
 from openstack_rca.engine import ingest
@@ -110,6 +111,10 @@ class LocalSession:
             self.store, self.baseline, detectors=[
                 (name, load_driver('openstack_rca.detectors', name)())
                 for name in conf.CONF.detectors.enabled],
+            limits=report.Limits(
+                hypotheses=conf.CONF.analysis.max_hypotheses,
+                evidence=conf.CONF.analysis.max_evidence,
+                timeline=conf.CONF.analysis.max_timeline),
         ).analyze(question, self.coverage, self.skipped)
 
     def events(self, *, since: datetime.datetime | None = None,
@@ -241,7 +246,8 @@ def _parsed(path: pathlib.Path, timezone: str, cache: bool,
         path, max_line=limits.max_line_bytes,
         max_uncompressed=limits.max_uncompressed_bytes,
         max_ratio=limits.max_ratio, max_members=limits.max_members,
-        max_files=limits.max_members)
+        max_files=limits.max_files,
+        max_total_bytes=limits.max_total_bytes)
     units = source.units()
     folder = _cache_folder(path, timezone) if cache else None
     store_class = load_driver('openstack_rca.stores', 'parquet')

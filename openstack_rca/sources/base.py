@@ -113,7 +113,8 @@ class Source(abc.ABC):
         """
 
     @abc.abstractmethod
-    def chunks(self, file: LogFile, size: int = 8 << 20) -> Pieces:
+    def chunks(self, file: LogFile, size: int = 8 << 20,
+               start: int = 0) -> Pieces:
         """Pieces of one file, in order.
 
         Every piece but the last ends with a newline, so that a record is
@@ -130,8 +131,22 @@ class Source(abc.ABC):
 
         :param file: one of :meth:`files`
         :param size: wanted size of a piece in bytes of uncompressed text
+        :param start: offset of the line to begin with, of a file that has a
+            fingerprint
         :returns: offset of the piece in uncompressed bytes, and the bytes
         """
+
+    def fingerprint(self, unit: Unit, end: int) -> str:
+        """What a file that only grows keeps.
+
+        As long as the answer for the same end stays the same, the bytes
+        before that end are the same, and the rest may be read alone.
+
+        :param unit: one of :meth:`units`
+        :param end: offset in bytes
+        :returns: an empty string for what cannot be read from the middle
+        """
+        return ''
 
     def units(self) -> list[Unit]:
         """What :meth:`read_unit` takes, in the order of reading.
@@ -141,7 +156,7 @@ class Source(abc.ABC):
         return [Unit(file.source, file.identity, file.size, False)
                 for file in self.files()]
 
-    def read_unit(self, unit: Unit, size: int = 8 << 20
+    def read_unit(self, unit: Unit, size: int = 8 << 20, start: int = 0
                   ) -> Iterator[tuple[LogFile, Pieces]]:
         """All files of one unit with their pieces, in one pass.
 
@@ -150,11 +165,12 @@ class Source(abc.ABC):
 
         :param unit: one of :meth:`units`
         :param size: as in :meth:`chunks`
+        :param start: as in :meth:`chunks`
         :returns: file and pieces as :meth:`chunks` gives them
         """
         for file in self.files():
             if file.source == unit.source:
-                yield file, self.chunks(file, size)
+                yield file, self.chunks(file, size, start)
 
     def read_all(self, size: int = 8 << 20
                  ) -> Iterator[tuple[LogFile, Pieces]]:

@@ -207,8 +207,8 @@ class FolderSource(base.Source):
             raise self._nothing()
         return list(self._files)
 
-    def chunks(self, file: base.LogFile,
-               size: int = 8 << 20) -> base.Pieces:
+    def chunks(self, file: base.LogFile, size: int = 8 << 20,
+               start: int = 0) -> base.Pieces:
         """Pieces of one file; see :meth:`base.Source.chunks`.
 
         To read a member of an archive, the archive is unpacked up to it:
@@ -216,6 +216,8 @@ class FolderSource(base.Source):
 
         :param file: one of :meth:`files`
         :param size: wanted size of a piece in bytes of uncompressed text
+        :param start: offset of the line to begin with, of a file that has a
+            fingerprint
         :returns: offset of the piece in uncompressed bytes, and the bytes
         """
         self._scan()
@@ -227,15 +229,45 @@ class FolderSource(base.Source):
         entry = self._where[name]
         for log, stream in self._open(entry):
             if log.source == file.source:
-                yield from self._pieces(log, stream, size)
+                yield from self._pieces(log, stream, size, start)
                 return
 
-    def read_unit(self, unit: base.Unit, size: int = 8 << 20
+    def fingerprint(self, unit: base.Unit, end: int) -> str:
+        """What a plain file that only grows keeps.
+
+        :param unit: one of :meth:`units`
+        :param end: offset in bytes
+        :returns: an empty string for an archive, a compressed file, text in
+            UTF-16 or UTF-32, and a file that is shorter
+        """
+        self._scan()
+        entry = self._where.get(unit.source)
+        if entry is None:
+            raise self._foreign(unit.source)
+        if entry.log is None:
+            return ''
+        try:
+            with self._file(entry.path) as file:
+                status = os.fstat(file.fileno())
+                if not 0 < end <= status.st_size:
+                    return ''
+                handle = file.fileno()
+                head = os.pread(handle, min(end, _HEAD), 0)
+                tail = os.pread(handle, min(end, _HEAD), max(0, end - _HEAD))
+        except OSError:
+            return ''
+        if _wide(head):
+            return ''
+        return _digest(str(status.st_dev), str(status.st_ino), str(end),
+                       head, tail)
+
+    def read_unit(self, unit: base.Unit, size: int = 8 << 20, start: int = 0
                   ) -> Iterator[tuple[base.LogFile, base.Pieces]]:
         """All files of one unit with their pieces, in one pass.
 
         :param unit: one of :meth:`units`
         :param size: as in :meth:`chunks`
+        :param start: as in :meth:`chunks`
         :returns: file and pieces as :meth:`chunks` gives them
         """
         self._scan()
@@ -243,7 +275,7 @@ class FolderSource(base.Source):
         if entry is None:
             raise self._foreign(unit.source)
         for log, stream in self._open(entry):
-            yield log, self._pieces(log, stream, size)
+            yield log, self._pieces(log, stream, size, start)
 
     def read_all(self, size: int = 8 << 20
                  ) -> Iterator[tuple[base.LogFile, base.Pieces]]:
@@ -632,9 +664,9 @@ class FolderSource(base.Source):
     # Their bytes
 
     def _pieces(self, log: base.LogFile, stream: archives.Buffered,
-                size: int) -> base.Pieces:
-        offset = 0
-        head = stream.peek(4)
+                size: int, start: int = 0) -> base.Pieces:
+        offset = stream.skip(start)
+        head = b'' if start else stream.peek(4)
         encoding = _wide(head)
         if encoding:
             # Offsets are then those of the text as UTF-8.

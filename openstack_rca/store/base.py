@@ -25,7 +25,8 @@ class FileRecord:
 
     :param source: name of the file
     :param unit: the file of the disk that it is or is in
-    :param identity: content identity of the unit when it was parsed
+    :param identity: content identity of the unit when it was parsed, at
+        the latest
     :param kind: ``log``, ``journal`` or ``notifications``
     :param service: project that wrote it
     :param binary: program that wrote it
@@ -35,9 +36,15 @@ class FileRecord:
     :param events: records
     :param lines: lines
     :param unparsed: lines that are no part of any record
-    :param bytes: bytes of uncompressed text
+    :param bytes: bytes of uncompressed text, which is where a file that only
+        grew is read on
     :param since: time of the first event, UTC, ISO 8601, or None
     :param until: time of the last event, or None
+    :param start: where the segments that this record completes begin; what
+        older ones hold of the bytes before it stays
+    :param pieces: how many times the file was read on, and 1
+    :param fingerprint: what :meth:`sources.Source.fingerprint` said of the
+        bytes parsed, empty where the file cannot be read on
     """
 
     source: str
@@ -55,6 +62,9 @@ class FileRecord:
     bytes: int
     since: str | None
     until: str | None
+    start: int = 0
+    pieces: int = 1
+    fingerprint: str = ''
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +101,9 @@ class Store(abc.ABC):
     """Events that were parsed, on disk.
 
     A segment is written whole or not at all, and its writing is the commit:
-    what it says of its files is true once it is there.
+    what it says of its files is true once it is there. Events of a file
+    count from the segment on that completes it, so that what an interrupted
+    command left is never seen. A store has one writer at a time.
 
     :param path: folder of the store; made when it is not there
     :raises StoreError: it cannot be made or read
@@ -111,14 +123,20 @@ class Store(abc.ABC):
 
         :param events: with the columns of ``schema.EVENTS``
         :param templates: with the columns of ``schema.TEMPLATES``
-        :param files: the files that end in this segment; an older record
-            of the same source, and its events, are superseded
+        :param files: the files that end in this segment. Each counts with
+            all its events since the last record of it; an older record of
+            the same source is superseded, and so are its events from
+            ``start`` on
         :raises StoreError: it could not be written
         """
 
     @abc.abstractmethod
     def forget(self, sources: set[str]) -> None:
-        """Drop the events of files that are gone or will be read again."""
+        """Drop the events of files, finished or not.
+
+        :param sources: names of files, known or not
+        :raises StoreError: it could not be written
+        """
 
     @abc.abstractmethod
     def scan(self) -> pl.LazyFrame:

@@ -12,14 +12,18 @@
 """Events in parquet files, one file a segment.
 
 A segment is written aside, synchronised, renamed, and its folder
-synchronised. Its parquet metadata names the files that it completes, so that
-what is held follows from the segments alone.
+synchronised. Its parquet metadata names the files that it has events of, the
+files that it completes and those that it makes forgotten: what is held
+follows from the segments alone, in the order of their numbers.
 """
 
+from collections.abc import Iterator
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
+import uuid
 
 import polars as pl
 
@@ -28,7 +32,37 @@ from openstack_rca.events import schema
 from openstack_rca.store import base
 
 _META = 'openstack_rca'
-_FORGOTTEN = 'forgotten.json'
+_TEMPLATES = '.tpl.parquet'
+_ASK_AGAIN = 'Delete the folder, or ask again with --no-cache.'
+
+
+@dataclasses.dataclass
+class _Segment:
+    """One file of events, as its metadata describes it.
+
+    :param name: of the file
+    :param run: which writer wrote it; a file is completed by the run that
+        began it
+    :param sources: files that it has events of
+    :param files: records of those that are complete with it
+    :param forgets: files of which nothing before it counts
+    :param live: sources whose events in it count, and below which offset,
+        None meaning all
+    """
+
+    name: str
+    run: str
+    sources: list[str]
+    files: list[base.FileRecord]
+    forgets: list[str]
+    live: dict[str, int | None] = dataclasses.field(default_factory=dict)
+
+    def told(self) -> str:
+        """What the metadata of the file says."""
+        return json.dumps({
+            'run': self.run, 'sources': self.sources,
+            'files': [dataclasses.asdict(f) for f in self.files],
+            'forgets': self.forgets})
 
 
 class ParquetStore(base.Store):
@@ -36,63 +70,149 @@ class ParquetStore(base.Store):
 
     def __init__(self, path: pathlib.Path) -> None:
         super().__init__(path)
-        try:
+        self._run = uuid.uuid4().hex
+        self._segments: list[_Segment] = []
+        self._records: dict[str, base.FileRecord] = {}
+        #: Segments that hold parts of a file that is not complete.
+        self._begun: dict[str, list[_Segment]] = {}
+        self._last = 0
+        with self._failing():
             path.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._segments: dict[str, list[base.FileRecord]] = {}
-            for name in sorted(p.name for p in path.glob('*.parquet')
-                               if not p.name.endswith('.tpl.parquet')):
-                self._segments[name] = self._read_meta(path / name)
-            self._stale = self._read_stale()
-        except OSError as error:
-            raise exception.StoreError(
-                path=path, reason=error.strerror or error) from error
+            for aside in path.glob('*.partial'):
+                aside.unlink()
+            for file in sorted(path.glob('*.parquet')):
+                if not file.name.endswith(_TEMPLATES):
+                    self._add(self._read(file))
+            self._clean(pending=False)
 
-    def _read_meta(self, path: pathlib.Path) -> list[base.FileRecord]:
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        """Turns what the system and polars say into an expected error."""
         try:
-            told = pl.read_parquet_metadata(path)[_META]
-            return [base.FileRecord(**r) for r in json.loads(told)]
-        except (KeyError, ValueError, TypeError, OSError,
-                pl.exceptions.PolarsError) as error:
-            raise exception.StoreError(
-                path=path, reason=f'not a segment of this program ({error}); '
-                'remove the file, or ask again with --no-cache') from error
-
-    def _read_stale(self) -> dict[str, list[str]]:
-        """Sources whose events in a segment no longer count."""
-        path = self.path / _FORGOTTEN
-        if not path.exists():
-            return {}
-        try:
-            return dict(json.loads(path.read_text()))
-        except ValueError:
-            return {}
-
-    def files(self) -> dict[str, base.FileRecord]:
-        return {r.source: r for name, records in self._segments.items()
-                for r in records
-                if r.source not in self._stale.get(name, ())}
-
-    def _name(self) -> str:
-        last = max((int(n.split('.')[0]) for n in self._segments), default=0)
-        return f'{last + 1:08d}.parquet'
-
-    def write(self, events: pl.DataFrame, templates: pl.DataFrame,
-              files: list[base.FileRecord]) -> None:
-        name = self._name()
-        told = json.dumps([dataclasses.asdict(f) for f in files])
-        try:
-            self._put(name.replace('.parquet', '.tpl.parquet'), templates,
-                      '[]')
-            self._put(name, events, told)
-            self._sync_folder()
+            yield
         except OSError as error:
             raise exception.StoreError(
                 path=self.path, reason=error.strerror or error) from error
-        self._segments[name] = files
+        except (pl.exceptions.PolarsError,
+                pl.exceptions.PanicException) as error:
+            raise exception.StoreError(
+                path=self.path, reason=f'{error}. {_ASK_AGAIN}') from error
+
+    @staticmethod
+    def _read(path: pathlib.Path) -> _Segment:
+        try:
+            told = json.loads(pl.read_parquet_metadata(path)[_META])
+            int(path.name.split('.')[0])
+            if not path.with_name(_beside(path.name)).exists():
+                raise ValueError('its templates are missing')
+            return _Segment(
+                path.name, str(told['run']), list(told['sources']),
+                [base.FileRecord(**r) for r in told['files']],
+                list(told['forgets']))
+        except (KeyError, ValueError, TypeError,
+                pl.exceptions.PolarsError,
+                pl.exceptions.PanicException) as error:
+            raise exception.StoreError(
+                path=path, reason='not a segment of this program '
+                f'({error}). {_ASK_AGAIN}') from error
+
+    # What counts
+
+    def _add(self, segment: _Segment) -> None:
+        """Work out what counts, now that this segment is the last one."""
+        for source in segment.forgets:
+            self._drop(source, 0)
+            self._records.pop(source, None)
+            self._begun.pop(source, None)
+        self._segments.append(segment)
+        self._last = int(segment.name.split('.')[0])
+        for source in segment.sources:
+            self._begun.setdefault(source, []).append(segment)
+        for record in segment.files:
+            self._drop(record.source, record.start)
+            for part in self._begun.pop(record.source, ()):
+                if part.run == segment.run:
+                    part.live[record.source] = None
+            self._records[record.source] = record
+
+    def _drop(self, source: str, start: int) -> None:
+        """Let events from an offset on count no more."""
+        for segment in self._segments:
+            if source not in segment.live:
+                continue
+            if not start:
+                del segment.live[source]
+                continue
+            below = segment.live[source]
+            segment.live[source] = start if below is None else min(
+                below, start)
+
+    def _clean(self, pending: bool = True) -> None:
+        """Delete segments of which nothing counts.
+
+        :param pending: keep those with parts of files that are not complete
+        """
+        begun = {id(s) for parts in self._begun.values() for s in parts}
+        later: set[str] = set()
+        masks = []
+        for segment in reversed(self._segments):
+            masks.append({*segment.forgets, *(
+                r.source for r in segment.files)} - later)
+            later |= {*segment.forgets, *(
+                r.source for r in segment.files if not r.start)}
+        older: set[str] = set()
+        kept = []
+        for segment, masked in zip(self._segments, reversed(masks),
+                                   strict=True):
+            if (segment.live or pending and id(segment) in begun
+                    # What it makes forgotten must not come to life again.
+                    or older & masked
+                    or any(self._records.get(r.source) is r
+                           for r in segment.files)):
+                kept.append(segment)
+                older |= set(segment.sources)
+                continue
+            (self.path / segment.name).unlink(missing_ok=True)
+            (self.path / _beside(segment.name)).unlink(missing_ok=True)
+        self._segments = kept
+        if not pending:
+            self._begun = {}
+            names = {_beside(s.name) for s in kept}
+            for file in self.path.glob(f'*{_TEMPLATES}'):
+                if file.name not in names:
+                    file.unlink()
+
+    def files(self) -> dict[str, base.FileRecord]:
+        return dict(self._records)
+
+    # Writing
+
+    def write(self, events: pl.DataFrame, templates: pl.DataFrame,
+              files: list[base.FileRecord]) -> None:
+        self._write(events, templates, files, [])
+
+    def forget(self, sources: set[str]) -> None:
+        known = sources & {*self._records, *self._begun}
+        if known:
+            self._write(schema.empty(),
+                        pl.DataFrame(schema=schema.TEMPLATES), [],
+                        sorted(known))
+
+    def _write(self, events: pl.DataFrame, templates: pl.DataFrame,
+               files: list[base.FileRecord], forgets: list[str]) -> None:
+        segment = _Segment(
+            f'{self._last + 1:08d}.parquet', self._run,
+            events['source'].unique().sort().to_list(), files, forgets)
+        with self._failing():
+            self._put(_beside(segment.name), templates, '')
+            self._put(segment.name, events, segment.told())
+            self._sync_folder()
+            self._add(segment)
+            self._clean()
 
     def _put(self, name: str, frame: pl.DataFrame, told: str) -> None:
         path = self.path / name
-        aside = path.with_suffix('.partial')
+        aside = self.path / f'{name}.partial'
         handle = os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_RDWR, 0o600)
         with os.fdopen(handle, 'wb') as out:
             frame.write_parquet(out, compression='zstd', compression_level=1,
@@ -108,59 +228,61 @@ class ParquetStore(base.Store):
         finally:
             os.close(handle)
 
-    def forget(self, sources: set[str]) -> None:
-        if not sources:
-            return
-        # Parts of a file that was never finished have no record, so every
-        # segment there is forgets the source.
-        for name in list(self._segments):
-            stale = set(self._stale.get(name, ())) | sources
-            if self._segments[name] and all(
-                    r.source in stale for r in self._segments[name]):
-                (self.path / name).unlink(missing_ok=True)
-                (self.path / name.replace(
-                    '.parquet', '.tpl.parquet')).unlink(missing_ok=True)
-                del self._segments[name]
-                self._stale.pop(name, None)
-            else:
-                self._stale[name] = sorted(stale)
-        aside = self.path / (_FORGOTTEN + '.partial')
-        aside.write_text(json.dumps(self._stale))
-        aside.chmod(0o600)
-        aside.rename(self.path / _FORGOTTEN)
+    # Reading
 
     def scan(self) -> pl.LazyFrame:
-        if not self._segments:
-            return schema.empty().lazy()
-        fresh = [self.path / n for n in self._segments
-                 if not self._stale.get(n)]
+        whole = []
         frames = []
-        if fresh:
-            frames.append(pl.scan_parquet(fresh))
-        for name, stale in self._stale.items():
-            if name in self._segments and stale:
-                frames.append(pl.scan_parquet(self.path / name).filter(
-                    ~pl.col('source').is_in(stale)))
+        for segment in self._segments:
+            if not segment.live:
+                continue
+            path = self.path / segment.name
+            if (len(segment.live) == len(segment.sources)
+                    and not any(segment.live.values())):
+                whole.append(path)
+                continue
+            frames.append(_scan([path]).filter(_counting(segment)))
+        if whole:
+            frames.insert(0, _scan(whole))
+        if not frames:
+            return schema.empty().lazy()
         return frames[0] if len(frames) == 1 else pl.concat(frames)
 
     def templates(self) -> pl.DataFrame:
-        paths = [self.path / n.replace('.parquet', '.tpl.parquet')
-                 for n in self._segments]
+        paths = [self.path / _beside(s.name) for s in self._segments
+                 if s.live]
         if not paths:
             return pl.DataFrame(schema=schema.TEMPLATES)
-        return self._run(pl.scan_parquet(paths).unique('template',
-                                                       keep='any'))
+        return self._collect(_scan(paths).unique('template', keep='any'))
 
     def query(self, query: base.Query) -> pl.DataFrame:
         frame = self.narrow(query).sort(
             'timestamp', 'source', 'line', maintain_order=True)
         if query.limit is not None:
             frame = frame.head(query.limit)
-        return self._run(frame)
+        return self._collect(frame)
 
-    def _run(self, frame: pl.LazyFrame) -> pl.DataFrame:
-        try:
+    def _collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
+        with self._failing():
             return frame.collect(engine='streaming')
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise exception.StoreError(
-                path=self.path, reason=error) from error
+
+
+def _beside(name: str) -> str:
+    """The file of the templates of a segment."""
+    return name.replace('.parquet', _TEMPLATES)
+
+
+def _scan(paths: list[pathlib.Path]) -> pl.LazyFrame:
+    # A folder called a=b or [x] must mean nothing.
+    return pl.scan_parquet(paths, glob=False, hive_partitioning=False)
+
+
+def _counting(segment: _Segment) -> pl.Expr:
+    """Which rows of a segment count."""
+    whole = [s for s, below in segment.live.items() if not below]
+    counts = pl.col('source').is_in(whole)
+    for source, below in segment.live.items():
+        if below:
+            counts |= ((pl.col('source') == source)
+                       & (pl.col('offset') < below))
+    return counts
