@@ -33,8 +33,19 @@ _MOST_GROUPS = 1500
 _SAMPLES = 3
 _MOST_RELATED = 400
 _LEAST_QUIET = 25.0
+#: Seconds from which a request is slow.
+_SLOW = 1.0
+#: How many times its other gaps a silence has to last.
+_HUSH = 2.5
 
 _KEY = ['service', 'binary', 'host', 'template']
+#: What services tell at INFO though somebody was refused or is gone.
+_TOLD = (r'Quota exceeded|OverQuota|exceeds allowed|over limit|'
+         r"Policy doesn't allow|not authorized|allocation candidates from|"
+         r'returned <\*> hosts|Filtering removed all hosts|dead agents|'
+         r'outcome=failure|Shutdown complete|Normal shutdown|'
+         r'Starting MariaDB|startup complete|closing AMQP connection|alarm|'
+         r'Caught SIG|rejected authorization|Invalid user token')
 _WORD = re.compile(r'[A-Za-z][a-z]+|[A-Z]+(?![a-z])')
 
 
@@ -59,7 +70,8 @@ class Evidence:
     templates: dict[int, str]
 
 
-def split(profile: pl.DataFrame) -> datetime.datetime | None:
+def split(profile: pl.DataFrame,
+          told: pl.Series) -> datetime.datetime | None:
     """Where the quiet part of logs ends.
 
     The moment that best divides the bad events (errors, failed requests,
@@ -67,6 +79,8 @@ def split(profile: pl.DataFrame) -> datetime.datetime | None:
     a likelihood ratio test for one change point (Hinkley, Biometrika 1970).
 
     :param profile: the whole time
+    :param told: templates of refusals and the like that services tell at
+        INFO
     :returns: the moment, or None where nothing changes for the worse
     """
     if profile.is_empty():
@@ -77,7 +91,8 @@ def split(profile: pl.DataFrame) -> datetime.datetime | None:
             pl.col('spread') > max(2, windows * 0.4))
     bad = profile.filter(
         (pl.col('level') >= schema.ERROR) | (pl.col('status') >= 500)
-        | pl.col('status').is_in([401, 403])
+        | (pl.col('status') == 403)
+        | pl.col('template').is_in(told.implode())
         | ((pl.col('level') >= schema.WARNING)
            & ~pl.col('template').is_in(habit['template'].implode())))
     if bad.is_empty():
@@ -114,6 +129,33 @@ def split(profile: pl.DataFrame) -> datetime.datetime | None:
     return start + where * step
 
 
+def hush(profile: pl.DataFrame) -> datetime.datetime | None:
+    """Where a process falls silent, in logs without any bad event.
+
+    :param profile: the whole time
+    :returns: the window in which the longest silence of a process begins
+        that is many times longer than its others, or None
+    """
+    best: tuple[float, datetime.datetime | None] = (0.0, None)
+    end = profile['last'].max()
+    living = profile.filter(pl.col('kind') != 'notification')
+    for _key, part in living.group_by('service', 'binary', 'host'):
+        lines = part.group_by('window').agg(
+            first=pl.col('first').min(), last=pl.col('last').max()).sort(
+                'first').select('window', 'first', 'last').rows()
+        gaps = [((b[1] - a[2]).total_seconds(), a[0])
+                for a, b in zip(lines, lines[1:], strict=False)]
+        if lines:
+            gaps.append(((end - lines[-1][2]).total_seconds(), lines[-1][0]))
+        gaps.sort(reverse=True)
+        if len(gaps) < 4 or gaps[0][0] < _LEAST_QUIET:
+            continue
+        ratio = gaps[0][0] / max(1.0, gaps[1][0])
+        if ratio >= _HUSH and ratio > best[0]:
+            best = (ratio, gaps[0][1])
+    return best[1]
+
+
 def _log(count: float, rate: float) -> float:
     return count * math.log(rate) if count and rate else 0.0
 
@@ -131,23 +173,28 @@ def gather(store: stores.Store, baseline: stores.Store | None,
     query = stores.Query(since=scope.since, until=scope.until,
                          services=scope.only_services)
     profile = detectors.profile(store.narrow(query))
-    reference, current, onset = _divide(store, baseline, scope, profile)
+    templates = store.templates()
+    told = templates.filter(
+        pl.col('pattern').str.contains(_TOLD))['template']
+    reference, current, onset = _divide(store, baseline, scope, profile,
+                                        told)
     parts = [d.detect(current, reference) for _name, d in found_by]
     symptoms = pl.concat(parts) if parts else detectors.no_symptoms()
-    groups = _groups(current, reference, symptoms)
+    groups = _groups(current, reference, symptoms, told)
     samples = _sample(store, query, onset, groups)
     if scope.requests or scope.resources:
         samples += _related(store, scope, groups)
     known = {s['template'] for s in samples}
     known |= set(symptoms['template'].drop_nulls().to_list())
-    templates = store.templates().filter(pl.col('template').is_in(
+    templates = templates.filter(pl.col('template').is_in(
         pl.Series(sorted(known), dtype=pl.UInt64).implode()))
     return Evidence(current, reference, onset, symptoms, samples,
                     dict(templates.iter_rows()))
 
 
 def _divide(store: stores.Store, baseline: stores.Store | None,
-            scope: scopes.Scope, profile: pl.DataFrame) -> tuple[
+            scope: scopes.Scope, profile: pl.DataFrame,
+            told: pl.Series) -> tuple[
                 pl.DataFrame, pl.DataFrame, datetime.datetime | None]:
     """Quiet part and the rest."""
     none = profile.head(0)
@@ -160,7 +207,9 @@ def _divide(store: stores.Store, baseline: stores.Store | None,
             services=scope.only_services)))
         if before.height and detectors.seconds(before) >= _LEAST_QUIET:
             return before, profile, scope.since
-    onset = split(profile)
+    onset = split(profile, told)
+    if onset is None:
+        onset = hush(profile)
     if onset is None:
         return none, profile, None
     quiet = profile.filter(pl.col('window') < onset)
@@ -170,7 +219,7 @@ def _divide(store: stores.Store, baseline: stores.Store | None,
 
 
 def _groups(current: pl.DataFrame, reference: pl.DataFrame,
-            symptoms: pl.DataFrame) -> pl.DataFrame:
+            symptoms: pl.DataFrame, told: pl.Series) -> pl.DataFrame:
     """What each process said, how often, and how unusual that is."""
     best = symptoms.filter(pl.col('template').is_not_null()).sort(
         'score', descending=True).group_by(_KEY, maintain_order=True).agg(
@@ -192,7 +241,8 @@ def _groups(current: pl.DataFrame, reference: pl.DataFrame,
                 pl.col('score').fill_null(0.0),
                 expected=pl.col('past').fill_null(0) * share)
     telling = ((pl.col('level') >= schema.WARNING)
-               | (pl.col('status') >= 400) | (pl.col('score') >= 0.15))
+               | (pl.col('status') >= 400) | (pl.col('score') >= 0.15)
+               | pl.col('template').is_in(told.implode()))
     return groups.filter(telling).sort(
         pl.col('level') >= schema.ERROR, pl.col('status').fill_null(0) >= 500,
         'score', 'level', descending=True).head(_MOST_GROUPS)
@@ -263,10 +313,10 @@ def findings(evidence: Evidence) -> list[ranking.Finding]:
         text = message(row)
         read = clues.read(clues.Message(
             text, component, row['level'], row['status'], row['kind']))
-        unusual = _unusual(row)
-        blames = [(b, b.weight * unusual) for b in read]
+        share = unusual(row)
+        blames = [(b, b.weight * share) for b in read]
         if not blames:
-            blames = [(b, b.weight * unusual)
+            blames = [(b, b.weight * share)
                       for b in _plain(row, component)]
         for blame, weight in blames:
             if row['level'] < schema.WARNING and row['status'] is None \
@@ -279,7 +329,29 @@ def findings(evidence: Evidence) -> list[ranking.Finding]:
                 host=_host(blame, row, component, text),
                 related=row['related'], since=row['timestamp'],
                 processes={(row['binary'], row['host'])}))
-    return found
+    return _one_caller(found)
+
+
+def _one_caller(found: list[ranking.Finding]) -> list[ranking.Finding]:
+    """Blame the caller when several services refuse it.
+
+    A service that refuses does what its policy says. When several refuse at
+    the same time, it is a caller that asks for what it may not have.
+    """
+    refused = [f for f in found if f.category == 'permission']
+    services = {f.component for f in refused}
+    if len(services) < _MANY_REFUSE:
+        return found
+    return [dataclasses.replace(
+        f, component='client', weight=max(f.weight, 0.85),
+        cause='A caller without the role for it is refused by '
+              + ', '.join(sorted(services)),
+        remedy=('Find the caller by the user id and address in the lines '
+                'below; stop it or give it the role.',))
+        if f in refused else f for f in found]
+
+
+_MANY_REFUSE = 3
 
 
 #: Clues that services tell at INFO: refusals are no error of theirs.
@@ -309,7 +381,7 @@ def _host(blame: clues.Blame, row: dict[str, Any], component: str,
     return ''
 
 
-def _unusual(row: dict[str, Any]) -> float:
+def unusual(row: dict[str, Any]) -> float:
     """How much of what a process says is not its habit, 0 to 1."""
     count, expected = row.get('together'), row.get('expected')
     if not count:
@@ -338,12 +410,7 @@ def _plain(row: dict[str, Any], component: str) -> list[clues.Blame]:
             'refused requests', component, 'permission', .3,
             f'{component} refuses requests of a caller that lacks the role',
             ('Give the user the role, or stop the client.',), False)]
-    if status == 401 and row.get('count', 0) and row['count'] >= 3:
-        return [clues.Blame(
-            'unauthorised requests', component, 'authentication', .2,
-            f'{component} refuses the credentials of its callers',
-            ('See whose tokens are refused, and why.',), False)]
-    if row.get('sign') == 'latency':
+    if row.get('sign') == 'latency' and (row['latency'] or 0) >= _SLOW:
         return [clues.Blame(
             'slow requests', component, 'hang', .15,
             f'{component} answers slowly',

@@ -132,8 +132,8 @@ def _changes(bursts: pl.DataFrame) -> list[
     :returns: last sign of the old and first sign of the new processes
     """
     ends: dict[int, datetime.datetime] = {}
-    for pid, last in bursts.select('pid', 'last').iter_rows():
-        ends[pid] = last
+    for pid, end in bursts.select('pid', 'last').iter_rows():
+        ends[pid] = max(end, ends.get(pid, end))
     changes = []
     before: dict[int, int] = {}
     last: datetime.datetime | None = None

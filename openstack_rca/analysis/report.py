@@ -224,7 +224,8 @@ class Builder:
 
     def _telling(self) -> list[dict[str, Any]]:
         """Sampled events, the most telling first."""
-        return sorted(self._seen.samples, key=lambda r: (
+        return sorted((r for r in self._seen.samples
+                       if gathering.unusual(r) >= 0.3), key=lambda r: (
             -bool(r['related']),
             -float(r.get('score') or 0.0)
             - self._relevance.get(r['template'], 0.0),

@@ -33,6 +33,9 @@ _NAME = re.compile(
     r"[\"']?([A-Za-z0-9][\w.\-]*[\w])[\"']?", re.IGNORECASE)
 _WORD = re.compile(r'[A-Za-z][A-Za-z0-9_]+')
 
+#: Names of resources have no more characters.
+_MOST_NAME = 255
+
 #: Words of questions that name no resource.
 _COMMON = frozenset((
     'in', 'from', 'is', 'are', 'was', 'went', 'goes', 'go', 'does', 'do',
@@ -136,7 +139,8 @@ def parse_time(text: str, timezone: str = 'UTC',
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=zoneinfo.ZoneInfo(timezone))
         return moment.astimezone(datetime.UTC)
-    except (ValueError, OverflowError, OSError) as error:
+    except (ValueError, OverflowError, OSError,
+            zoneinfo.ZoneInfoNotFoundError) as error:
         raise exception.InvalidInput(
             f"'{text}' is no time. Write it like 2026-11-21 02:40, "
             f'2026-11-21T02:40:00+01:00, or 90m for 90 minutes ago.'
@@ -204,6 +208,8 @@ def identifiers(store: stores.Store, name: str) -> tuple[str, ...]:
 def _named(store: stores.Store, name: str) -> tuple[
         tuple[str, ...], tuple[str, ...]]:
     """Resources and requests of the events that say a name."""
+    if not 0 < len(name) <= _MOST_NAME:
+        return (), ()
     pattern = rf'(?:^|[^\w.\-]){re.escape(name)}(?:[^\w\-]|$)'
     rows = store.narrow(stores.Query(words=(name,))).filter(
         pl.col('text').str.contains(pattern)).select(
@@ -212,14 +218,10 @@ def _named(store: stores.Store, name: str) -> tuple[
     resources: dict[str, int] = {}
     requests: dict[str, int] = {}
     for row in rows.iter_rows(named=True):
-        if row['kind'] == 'notification':
-            # The first resource of a notification is the server it is
-            # about; the others are its image, flavor and network.
-            own = [r for r in row['resources'] or ()
-                   if not r.startswith('req-')][:1]
-        else:
-            own = [r for r in row['resources'] or ()
-                   if not r.startswith('req-')][:1]
+        # The first resource is what an event is about: a notification of
+        # a server names its image, flavor and network behind it.
+        own = [r for r in row['resources'] or ()
+               if not r.startswith('req-')][:1]
         for resource in own:
             resources[resource] = resources.get(resource, 0) + 1
         if row['request_id']:
@@ -228,16 +230,33 @@ def _named(store: stores.Store, name: str) -> tuple[
     return tuple(best), tuple(requests)[:20]
 
 
+def _check_services(services: tuple[str, ...],
+                    store: stores.Store) -> None:
+    """Refuse a question about services that logged nothing.
+
+    :raises InvalidInput: no event is of one of them
+    """
+    for service in services:
+        if store.query(stores.Query(services=(service,), limit=1)).height:
+            continue
+        known = sorted({r.binary or r.service
+                        for r in store.files().values()} - {''})
+        raise exception.InvalidInput(
+            f"No event is of service '{service}'. There are: "
+            f'{", ".join(known) or "none whose name is known"}.')
+
+
 def resolve(question: Question, store: stores.Store) -> Scope:
     """Find out what a question is about.
 
     :param question: what was asked
     :param store: where names are looked up
-    :raises InvalidInput: its times contradict each other, or a server that
-        it names is unknown
+    :raises InvalidInput: its times contradict each other, or a server or
+        a service that it names is unknown
     :raises UnknownRequest: no event carries a request id that it names
     """
     check_order(question.since, question.until)
+    _check_services(question.services, store)
     issue = question.issue
     for request in question.request_ids:
         if not store.query(stores.Query(requests=(request,),

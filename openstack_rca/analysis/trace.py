@@ -17,6 +17,7 @@ from typing import Any
 import polars as pl
 
 from openstack_rca import exception
+from openstack_rca.events import identity
 from openstack_rca.store import base as stores
 
 #: Events of one request that are followed at most.
@@ -30,9 +31,9 @@ _MOST_REQUESTS = 200
 class Way:
     """The events of one request.
 
-    :param request_ids: its local ids, one a service that it passed
+    :param request_ids: its local ids, the one asked for first
     :param global_request_id: the id that they share, or None
-    :param events: in order of time
+    :param events: in order of time, those without a time last
     :param services: one row a process: ``service``, ``binary``, ``host``,
         ``first``, ``last``, ``events``, ``errors``
     """
@@ -52,9 +53,13 @@ def follow(store: stores.Store, request_id: str) -> Way:
     request id that a client library got back).
 
     :param store: where to look
-    :param request_id: local or global request id
+    :param request_id: local or global request id, with ``req-`` in front
+        or without
     :raises UnknownRequest: no event carries it
     """
+    if identity.find_uuids(request_id):
+        # An id without its prefix is that of a project or a user, too.
+        request_id = f'req-{request_id}'
     known: list[str] = [request_id]
     asked: set[str] = set()
     for _ in range(_STEPS):
@@ -77,11 +82,17 @@ def follow(store: stores.Store, request_id: str) -> Way:
         raise exception.UnknownRequest(request_id=request_id)
     shared = events.filter(pl.col('request_id').is_in(known)
                            | pl.col('global_request_id').is_in(known))
-    globals_ = shared['global_request_id'].drop_nulls().unique().to_list()
+    globals_ = shared['global_request_id'].drop_nulls().unique(
+        maintain_order=True).to_list()
+    own = shared.filter(pl.col('request_id') == request_id)[
+        'global_request_id'].drop_nulls().to_list()
+    main = request_id if request_id in globals_ else next(
+        iter([*own, *globals_]), None)
+    # Lines that no record in front of them dates come last.
+    events = events.sort('timestamp', nulls_last=True, maintain_order=True)
     return Way(
         request_ids=[r for r in known if r not in globals_],
-        global_request_id=globals_[0] if globals_ else None,
-        events=events, services=_services(events))
+        global_request_id=main, events=events, services=_services(events))
 
 
 def _services(events: pl.DataFrame) -> list[dict[str, Any]]:
@@ -89,6 +100,7 @@ def _services(events: pl.DataFrame) -> list[dict[str, Any]]:
                            maintain_order=True).agg(
         first=pl.col('timestamp').min(), last=pl.col('timestamp').max(),
         events=pl.len(), errors=(pl.col('level') >= 40).sum())
-    return [{**r, 'first': r['first'].isoformat() + '+00:00',
-             'last': r['last'].isoformat() + '+00:00'}
-            for r in rows.sort('first').iter_rows(named=True)]
+    return [{**r, **{name: r[name].isoformat() + '+00:00'
+                     if r[name] else None for name in ('first', 'last')}}
+            for r in rows.sort('first', nulls_last=True,
+                               maintain_order=True).iter_rows(named=True)]

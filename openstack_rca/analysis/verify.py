@@ -18,14 +18,18 @@ import polars as pl
 from openstack_rca.store import base as stores
 
 
+_NOTHING = 'There is not enough evidence to name a cause.'
+
+
 def checked(document: dict[str, Any],
             store: stores.Store) -> dict[str, Any]:
     """A report in which every citation holds.
 
     Evidence is looked up in the store by its source, line and offset, and
     its text has to be that of the event. Evidence that is not found is left
-    out, and so is a hypothesis that has no evidence left, or whose evidence
-    does not name the host that it claims.
+    out, and with it hypotheses, entries of the timeline and recommendations
+    that have no other. A host that no evidence of a hypothesis names is no
+    longer claimed.
 
     :param document: the report
     :param store: the events that it is about
@@ -33,6 +37,8 @@ def checked(document: dict[str, Any],
     """
     rows = document['evidence']
     if not rows:
+        if document['hypotheses']:
+            _lead(document, [])
         document['hypotheses'] = []
         document['timeline'] = []
         document['recommendations'] = []
@@ -70,10 +76,21 @@ def checked(document: dict[str, Any],
         kept.append(hypothesis)
     for rank, hypothesis in enumerate(kept, 1):
         hypothesis['rank'] = rank
+    if document['hypotheses'][:1] != kept[:1]:
+        _lead(document, kept)
     document['hypotheses'] = kept
     document['timeline'] = [t for t in document['timeline']
                             if t['evidence'] in proven]
-    document['recommendations'] = [
-        {**r, 'evidence': [e for e in r['evidence'] if e in proven]}
-        for r in document['recommendations']]
+    advice = [{**r, 'evidence': [e for e in r['evidence'] if e in proven]}
+              for r in document['recommendations']]
+    document['recommendations'] = [r for r in advice if r['evidence']]
     return document
+
+
+def _lead(document: dict[str, Any], kept: list[dict[str, Any]]) -> None:
+    """Let a report speak of the hypothesis that is now its first."""
+    first = kept[0] if kept else {
+        'cause': _NOTHING, 'category': 'unknown', 'confidence': 0.0}
+    document['summary'] = first['cause']
+    document['category'] = first['category']
+    document['confidence'] = first['confidence']

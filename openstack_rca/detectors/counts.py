@@ -18,6 +18,7 @@ time under question against the reference, by the Jensen-Shannon divergence
 (Lin, IEEE Transactions on Information Theory 1991).
 """
 
+from collections.abc import Iterator
 import datetime
 import math
 
@@ -30,6 +31,8 @@ _LEAST_GAP = 25.0
 _LONGER = 2.0
 #: Expected windows with lines in the gap: below, silence says little.
 _LEAST_EXPECTED = 3.0
+#: Seconds between reference and current up to which they are one recording.
+_ADJACENT = 120.0
 _MIXTURE = 0.35
 _LEAST_LINES = 30
 
@@ -55,38 +58,45 @@ class CountsDetector(base.Detector):
     def _silent(current: pl.DataFrame,
                 reference: pl.DataFrame) -> list[dict[str, object]]:
         """Processes that logged in quiet times and stop."""
-        start = min(reference['window'].min(),  # type: ignore[type-var]
-                    current['window'].min())
-        end = current['last'].max()
-        onset = current['window'].min()
-        step = datetime.timedelta(seconds=base.WINDOW_SECONDS)
-        both = pl.concat([reference, current])
+        began = _moment(reference['window'].min())
+        onset = _moment(current['window'].min())
+        end = _moment(current['last'].max())
+        # A baseline of another day says how often lines come, and no more.
+        ended = _moment(reference['last'].max())
+        joined = began <= onset and (
+            onset - ended).total_seconds() <= _ADJACENT
         rows: list[dict[str, object]] = []
-        for key, part in both.group_by('service', 'binary', 'host'):
-            windows = part.group_by('window').agg(
-                first=pl.col('first').min(),
-                last=pl.col('last').max()).sort('window')
-            quiet = windows.filter(pl.col('window') < onset)
-            if quiet.height < 2:
+        then = dict(_windows(reference))
+        now = dict(_windows(current))
+        for key, past in then.items():
+            if len(past) < 2:
                 continue
-            spent = max((onset - start).total_seconds(),  # type: ignore
+            here = now.get(key, [])
+            if joined:
+                gaps = _gaps([*past, *here], began, end)
+                late = [g for g in gaps if g[2] > onset]
+                early = [g for g in gaps if g[2] <= onset]
+            else:
+                late = _gaps(here, onset, end)
+                early = _gaps(past, began, ended)
+            if not late:
+                continue
+            gap, since, until = max(late)
+            before = [p for p in past if p[0] <= since] if joined else past
+            spent = max((min(since, ended) - began).total_seconds(),
                         base.WINDOW_SECONDS)
-            rate = quiet.height / (spent / base.WINDOW_SECONDS)
-            quiet_gap = _longest(quiet, start, quiet['last'].max())[0]
-            late = windows.filter(pl.col('window') >= onset - step)
-            if late.is_empty():
-                late = quiet.tail(1)
-            gap, since, until = _longest(late, late['last'][0], end)
+            rate = len(before) / (spent / base.WINDOW_SECONDS)
             expected = rate * gap / base.WINDOW_SECONDS
-            if (gap < _LEAST_GAP or gap < _LONGER * quiet_gap
-                    or expected < _LEAST_EXPECTED):
+            longest = max((g[0] for g in early), default=0.0)
+            if (gap < _LEAST_GAP or gap < _LONGER * longest
+                    or expected < _LEAST_EXPECTED or len(before) < 2):
                 continue
             rows.append({
                 'service': key[0], 'binary': key[1], 'host': key[2],
                 'template': None, 'since': since, 'until': until,
                 'sign': 'silence',
                 'score': min(0.8, 0.3 + 0.1 * math.log2(expected)),
-                'why': f'no line for {gap:.0f} s, at most {quiet_gap:.0f} s '
+                'why': f'no line for {gap:.0f} s, at most {longest:.0f} s '
                        f'before'})
         return rows
 
@@ -120,18 +130,35 @@ class CountsDetector(base.Detector):
         return rows
 
 
-def _longest(windows: pl.DataFrame, start: object, end: object) -> tuple[
-        float, object, object]:
-    """The longest time without a line: seconds, from, to."""
-    best: tuple[float, object, object] = (0.0, start, start)
+def _moment(value: object) -> datetime.datetime:
+    """A time out of a column that is not empty."""
+    assert isinstance(value, datetime.datetime)
+    return value
+
+
+def _windows(profile: pl.DataFrame) -> Iterator[tuple[
+        tuple[str, str, str],
+        list[tuple[datetime.datetime, datetime.datetime]]]]:
+    """First and last line of each process in each window with lines."""
+    table = profile.group_by('service', 'binary', 'host', 'window').agg(
+        first=pl.col('first').min(), last=pl.col('last').max()).sort('first')
+    for key, part in table.group_by('service', 'binary', 'host',
+                                    maintain_order=True):
+        yield ((str(key[0]), str(key[1]), str(key[2])),
+               part.select('first', 'last').rows())
+
+
+def _gaps(windows: list[tuple[datetime.datetime, datetime.datetime]],
+          start: datetime.datetime, end: datetime.datetime) -> list[
+              tuple[float, datetime.datetime, datetime.datetime]]:
+    """The times without a line: seconds, from, to."""
+    found = []
     last = start
-    for first, final in windows.select('first', 'last').iter_rows():
-        gap = (first - last).total_seconds()  # type: ignore[operator]
-        if gap > best[0]:
-            best = (gap, last, first)
-        last = max(last, final)  # type: ignore[type-var]
-    gap = (end - last).total_seconds()  # type: ignore[operator]
-    return (gap, last, end) if gap > best[0] else best
+    for first, final in windows:
+        found.append(((first - last).total_seconds(), last, first))
+        last = max(last, final)
+    found.append(((end - last).total_seconds(), last, end))
+    return found
 
 
 def _divergence(p: list[float], q: list[float]) -> float:

@@ -15,12 +15,16 @@ import collections
 from collections.abc import Callable
 from collections.abc import Iterator
 from concurrent import futures
+import contextlib
 import dataclasses
 import datetime
 import os
+from typing import Any
 
+from oslo_log import log as logging
 import polars as pl
 
+from openstack_rca.events import identity
 from openstack_rca.events import parser
 from openstack_rca.events import schema
 from openstack_rca.sources import base as sources
@@ -34,6 +38,9 @@ _SMALL = 1 << 20
 _MOST_TOGETHER = 500
 #: Rows of a segment: few enough to be held, enough for good compression.
 _SEGMENT = 250_000
+_MOST_LENGTH = (1 << 32) - 1
+
+LOG = logging.getLogger(__name__)
 
 Progress = Callable[[str, float], None]
 
@@ -44,7 +51,35 @@ class _Job:
 
     parts: list[parser.Part]
     files: list['_Reading']
-    piece: 'futures.Future[parser.Piece] | None' = None
+    piece: 'futures.Future[list[_Parsed]] | None' = None
+
+
+@dataclasses.dataclass
+class _Parsed:
+    """What came of a job, or of a part of it.
+
+    :param files: the file that each part is from
+    :param piece: what is in them; None where that cannot be parsed
+    :param lines: how many lines could not be parsed
+    """
+
+    files: list['_Reading']
+    piece: parser.Piece | None
+    lines: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Resume:
+    """Where to read a file on that only grew since it was parsed.
+
+    :param offset: of the last record that was parsed, which may go on
+    :param line: its number
+    :param record: what the store said of the file, without that record
+    """
+
+    offset: int
+    line: int
+    record: stores.FileRecord
 
 
 @dataclasses.dataclass
@@ -53,20 +88,34 @@ class _Reading:
 
     file: sources.LogFile
     unit: sources.Unit
+    resume: Resume | None = None
+    end: int = 0
+    fingerprint: str = ''
     format: str = ''
     events: int = 0
     lines: int = 0
     unparsed: int = 0
-    size: int = 0
     since: datetime.datetime | None = None
     until: datetime.datetime | None = None
     last: pl.DataFrame | None = None
     ended: bool = False
 
+    def __post_init__(self) -> None:
+        if self.resume is not None:
+            before = self.resume.record
+            self.format = before.format
+            self.events = before.events
+            self.lines = before.lines
+            self.unparsed = before.unparsed
+            self.since, self.until = (
+                datetime.datetime.fromisoformat(t) if t else None
+                for t in (before.since, before.until))
+
 
 def ingest(source: sources.Source, units: list[sources.Unit],
            store: stores.Store, timezone: str = 'UTC',
-           progress: Progress | None = None) -> None:
+           progress: Progress | None = None,
+           resumes: dict[str, Resume] | None = None) -> None:
     """Parse files and write what they hold.
 
     :param source: where the files are
@@ -74,6 +123,7 @@ def ingest(source: sources.Source, units: list[sources.Unit],
     :param store: where the events go
     :param timezone: IANA name of the zone of time stamps without an offset
     :param progress: called with a stage and the share that is done
+    :param resumes: by unit, where to read on those that only grew
     :raises StoreError: events cannot be written
     """
     total = sum(u.size for u in units) or 1
@@ -83,9 +133,9 @@ def ingest(source: sources.Source, units: list[sources.Unit],
             futures.ThreadPoolExecutor(1) as aside:
         writer = _Writer(store, timezone, aside)
         done = 0
-        for job, size in _jobs(source, units, timezone):
-            job.piece = pool.submit(parser.parse, job.parts,
-                                    job.files[0].format or None)
+        for job, size in _jobs(source, units, timezone,
+                               resumes or {}):
+            job.piece = pool.submit(_parse, source, job)
             waiting.append(job)
             done += size
             while len(waiting) > workers + 1:
@@ -98,17 +148,20 @@ def ingest(source: sources.Source, units: list[sources.Unit],
 
 
 def _jobs(source: sources.Source, units: list[sources.Unit],
-          timezone: str) -> Iterator[tuple[_Job, int]]:
+          timezone: str, resumes: dict[str, Resume]
+          ) -> Iterator[tuple[_Job, int]]:
     """Work for the parser: small files together, large ones in pieces."""
     parts: list[parser.Part] = []
     files: list[_Reading] = []
     held = stored = 0
     for unit in units:
         stored += unit.size
-        for file, pieces in source.read_unit(unit, _PIECE):
-            reading = _Reading(file, unit)
+        resume = resumes.get(unit.source)
+        for file, pieces in source.read_unit(
+                unit, _PIECE, resume.offset if resume else 0):
+            reading = _Reading(file, unit, resume)
             origin = _origin(file, timezone)
-            line = 1
+            line = resume.line if resume else 1
             before: tuple[int, bytes] | None = None
             for offset, data in pieces:
                 if before is not None:
@@ -121,8 +174,15 @@ def _jobs(source: sources.Source, units: list[sources.Unit],
                 continue
             part = parser.Part(before[1], origin, before[0], line)
             reading.ended = True
+            reading.end = before[0] + len(before[1])
+            if file.source == unit.source:
+                reading.fingerprint = source.fingerprint(unit, reading.end)
             if (line == 1 and len(part.data) <= _SMALL
                     and file.kind == 'log' and part.data[:1] != b'{'):
+                if parts and parts[0].origin.year != origin.year:
+                    # Dates without a year are read by that of the job.
+                    yield _Job(parts, files), stored
+                    parts, files, held, stored = [], [], 0, 0
                 parts.append(part)
                 files.append(reading)
                 held += len(part.data)
@@ -136,14 +196,66 @@ def _jobs(source: sources.Source, units: list[sources.Unit],
         yield _Job(parts, files), stored
 
 
+def _parse(source: sources.Source, job: _Job) -> list[_Parsed]:
+    """What a job holds, as far as it can be parsed."""
+    try:
+        return [_Parsed(job.files, parser.parse(
+            job.parts, job.files[0].format or None))]
+    except (ValueError, OverflowError, pl.exceptions.PolarsError,
+            pl.exceptions.PanicException) as error:
+        if len(job.parts) > 1:
+            # One bad file must not take the others with it.
+            return [parsed for part, file in zip(
+                job.parts, job.files, strict=True)
+                for parsed in _parse(source, _Job([part], [file]))]
+        part = job.parts[0]
+        LOG.debug('Parsing %s failed: %s', part.origin.source, error)
+        source.skipped.append(sources.Skipped(
+            part.origin.source, f'what begins at line {part.line} could not '
+            f'be parsed ({type(error).__name__})', len(part.data)))
+        return [_Parsed(job.files, None, part.data.count(b'\n') + (
+            not part.data.endswith(b'\n')))]
+    finally:
+        job.parts.clear()
+
+
 def _origin(file: sources.LogFile, timezone: str) -> parser.Origin:
-    modified = getattr(file, 'modified', 0.0)
-    year = datetime.datetime.fromtimestamp(
-        modified, datetime.UTC).year if modified else datetime.datetime.now(
-            datetime.UTC).year
+    year = datetime.datetime.now(datetime.UTC).year
+    if file.modified:
+        # Archives can claim any time.
+        with contextlib.suppress(ValueError, OverflowError, OSError):
+            year = datetime.datetime.fromtimestamp(
+                file.modified, datetime.UTC).year
     return parser.Origin(
         source=file.source, kind=file.kind, service=file.service,
         binary=file.binary, host=file.host, timezone=timezone, year=year)
+
+
+def _joined(last: pl.DataFrame, row: dict[str, Any],
+            first: dict[str, Any]) -> pl.DataFrame:
+    """A record and what continues it, as if parsed at once.
+
+    :param last: the record
+    :param row: the same as a row
+    :param first: the event that is its rest
+    """
+    text = (row['text'] + '\n' + first['text'])[:parser.MAX_TEXT]
+    length = first['offset'] + first['length'] - row['offset']
+    joined = last.with_columns(
+        text=pl.lit(text),
+        lines=pl.lit(row['lines'] + first['lines'], dtype=pl.UInt32),
+        length=pl.lit(min(length, _MOST_LENGTH), dtype=pl.UInt32))
+    if row['message'] is not None:
+        return joined
+    told = pl.col('text').str.slice(pl.col('body'))
+    named = identity.resources(told)
+    # What the header names stands in front of what the message names.
+    own = last.select(named.list.len()).item()
+    head = row['resources'][:len(row['resources']) - own]
+    return joined.with_columns(
+        addresses=identity.addresses(told),
+        resources=pl.concat_list(
+            pl.lit(pl.Series([head], dtype=pl.List(pl.String))), named))
 
 
 class _Writer:
@@ -163,10 +275,31 @@ class _Writer:
     def take(self, job: _Job) -> None:
         """Add what a job found."""
         assert job.piece is not None
-        piece = job.piece.result()
-        job.parts.clear()
+        for parsed in job.piece.result():
+            if parsed.piece is None:
+                self._take_nothing(parsed)
+            else:
+                self._take_piece(parsed.files, parsed.piece)
+        for reading in job.files:
+            if reading.ended:
+                self._records.append(self._record(reading))
+        if self._rows >= _SEGMENT:
+            self.flush()
+
+    def _take_nothing(self, parsed: _Parsed) -> None:
+        """Go on behind what could not be parsed."""
+        reading = parsed.files[0]
+        reading.lines += parsed.lines
+        reading.unparsed += parsed.lines
+        if reading.last is not None:
+            self._events.append(reading.last)
+            self._rows += 1
+            reading.last = None
+
+    def _take_piece(self, files: list[_Reading],
+                    piece: parser.Piece) -> None:
         events = piece.events
-        for reading, counts in zip(job.files, piece.parts.iter_rows(
+        for reading, counts in zip(files, piece.parts.iter_rows(
                 named=True), strict=True):
             reading.events += counts['events']
             reading.lines += counts['lines']
@@ -176,41 +309,37 @@ class _Writer:
                 times = [t for t in (getattr(reading, name), counts[name])
                          if t is not None]
                 setattr(reading, name, pick(times) if times else None)
-        reading = job.files[0]
+        reading = files[0]
         if reading.last is not None:
             events = self._unite(reading, piece, events)
-        if len(job.files) == 1 and not reading.ended:
+        if len(files) == 1 and not reading.ended:
             # The next piece may begin with the rest of the last record.
             reading.last = events.tail(1)
             events = events.head(events.height - 1)
         self._add(events, piece.templates)
-        for reading in job.files:
-            if reading.ended:
-                self._records.append(self._record(reading))
-        if self._rows >= _SEGMENT:
-            self.flush()
 
-    def _unite(self, reading: _Reading, piece: parser.Piece,
+    @staticmethod
+    def _unite(reading: _Reading, piece: parser.Piece,
                events: pl.DataFrame) -> pl.DataFrame:
         """Put the front of a piece to the record that it continues."""
         last, reading.last = reading.last, None
         assert last is not None
         row = last.row(0, named=True)
         first = events.row(0, named=True)
+        if row['timestamp'] is None:
+            # Lines in front of the first header belong to its time.
+            last = last.with_columns(timestamp=pl.lit(
+                first['timestamp'], dtype=schema.EVENTS['timestamp']))
         if piece.leads and parser.continues(first['text'], row):
-            text = (row['text'] + '\n' + first['text'])[:parser.MAX_TEXT]
-            last = last.with_columns(
-                text=pl.lit(text),
-                lines=pl.lit(row['lines'] + first['lines'], dtype=pl.UInt32),
-                length=pl.lit(first['offset'] + first['length']
-                              - row['offset'], dtype=pl.UInt32),
-                resources=pl.lit(pl.Series(
-                    [row['resources'] + first['resources']],
-                    dtype=pl.List(pl.String))))
+            last = _joined(last, row, first)
             events = events.slice(1)
             reading.events -= 1
-            if first['kind'] == 'raw':
+            if first['kind'] == 'raw' and row['kind'] != 'raw':
                 reading.unparsed -= first['lines']
+        elif first['kind'] == 'raw' and row['timestamp'] is not None:
+            # A line without a header has the time of the one before it.
+            events = pl.concat([events.head(1).with_columns(
+                timestamp=last['timestamp']), events.slice(1)])
         return pl.concat([last, events])
 
     def _add(self, events: pl.DataFrame, templates: pl.DataFrame) -> None:
@@ -230,8 +359,12 @@ class _Writer:
             service=file.service, binary=file.binary, host=file.host,
             format=reading.format, clock=self._timezone,
             events=reading.events, lines=reading.lines,
-            unparsed=reading.unparsed, bytes=file.size,
-            since=iso(reading.since), until=iso(reading.until))
+            unparsed=reading.unparsed, bytes=reading.end,
+            since=iso(reading.since), until=iso(reading.until),
+            start=reading.resume.offset if reading.resume else 0,
+            pieces=reading.resume.record.pieces + 1
+            if reading.resume else 1,
+            fingerprint=reading.fingerprint)
 
     def flush(self) -> None:
         """Have what was collected written as one segment.

@@ -16,7 +16,9 @@ of the user, so that a second question about the same folder starts at once;
 files that changed are parsed again.
 """
 
+import collections
 from collections.abc import Callable
+from collections.abc import Iterator
 import contextlib
 import dataclasses
 import datetime
@@ -32,8 +34,11 @@ from typing import Any
 import weakref
 import zoneinfo
 
+from oslo_log import log as logging
 import polars as pl
 from stevedore import driver
+from stevedore import exception as driver_exceptions
+from stevedore import extension
 
 from openstack_rca import conf
 from openstack_rca import exception
@@ -48,7 +53,13 @@ from openstack_rca.store import base as stores
 
 #: Part of the key of the cache: stored events of another version are not
 #: read.
-PARSER_VERSION = 1
+PARSER_VERSION = 2
+
+#: A file that was read on so often is parsed anew, as a whole: each time
+#: leaves a segment.
+_MOST_PIECES = 32
+
+LOG = logging.getLogger(__name__)
 
 _LOCK = 'lock'
 _NOTES = 'skipped.json'
@@ -66,8 +77,8 @@ def load_driver(namespace: str, name: str) -> Any:
     """
     try:
         return driver.DriverManager(namespace, name).driver
-    except driver.NoMatches as error:
-        known = driver.ExtensionManager(namespace).names()
+    except driver_exceptions.NoMatches as error:
+        known = extension.ExtensionManager(namespace).names()
         raise exception.DriverNotFound(
             name=name, namespace=namespace,
             known=', '.join(sorted(known)) or 'none; is the package '
@@ -106,16 +117,20 @@ class LocalSession:
         :returns: the report document
         :raises InvalidInput: the question contradicts itself
         :raises UnknownRequest: a request id that no event carries
+        :raises DriverNotFound: a detector is configured that is not there
+        :raises StoreError: the parsed events cannot be read
         """
-        return analyzer.Analyzer(
-            self.store, self.baseline, detectors=[
-                (name, load_driver('openstack_rca.detectors', name)())
-                for name in conf.CONF.detectors.enabled],
-            limits=report.Limits(
-                hypotheses=conf.CONF.analysis.max_hypotheses,
-                evidence=conf.CONF.analysis.max_evidence,
-                timeline=conf.CONF.analysis.max_timeline),
-        ).analyze(question, self.coverage, self.skipped)
+        limits = report.Limits(
+            hypotheses=conf.CONF.analysis.max_hypotheses,
+            evidence=conf.CONF.analysis.max_evidence,
+            timeline=conf.CONF.analysis.max_timeline)
+        detectors = [(name, load_driver('openstack_rca.detectors', name)())
+                     for name in conf.CONF.detectors.enabled]
+        with self._readable():
+            return analyzer.Analyzer(
+                self.store, self.baseline, detectors=detectors,
+                limits=limits).analyze(
+                    question, self.coverage, self.skipped)
 
     def events(self, *, since: datetime.datetime | None = None,
                until: datetime.datetime | None = None,
@@ -136,40 +151,59 @@ class LocalSession:
         :param words: all of these stand in the text
         :param limit: at most so many
         :raises InvalidInput: a value cannot be understood
+        :raises StoreError: the parsed events cannot be read
         """
         scope.check_order(since, until)
+        if limit < 1:
+            raise exception.InvalidInput(
+                f'A limit of {limit} shows nothing. Use 1 or more.')
         if isinstance(words, str):
             words = (words,)
-        query = stores.Query(
-            since=scope.naive(since), until=scope.naive(until),
-            requests=(request_id,) if request_id else (),
-            resources=scope.identifiers(self.store, server)
-            if server else (),
-            services=(service,) if service else (),
-            level=scope.level_number(level) if level else None,
-            templates=(scope.template_number(template),)
-            if template else (),
-            words=tuple(words or ()), limit=limit)
-        found = self.store.query(query)
-        return describe(found, self.store.templates())
+        with self._readable():
+            query = stores.Query(
+                since=scope.naive(since), until=scope.naive(until),
+                requests=(request_id,) if request_id else (),
+                resources=scope.identifiers(self.store, server)
+                if server else (),
+                services=(service,) if service else (),
+                level=scope.level_number(level) if level else None,
+                templates=(scope.template_number(template),)
+                if template else (),
+                words=tuple(words or ()), limit=limit)
+            return describe(self.store.query(query), self.store.templates())
 
     def trace(self, request_id: str) -> dict[str, Any]:
         """One request's way through all services.
 
         :param request_id: local or global request id
         :returns: ``request_ids``, ``global_request_id``, ``services``,
-            ``events``
+            ``events``; these have ``delta_ms``, the time since the first
+            one, which is None where an event has no time
         :raises UnknownRequest: no event carries the id
+        :raises StoreError: the parsed events cannot be read
         """
-        way = trace.follow(self.store, request_id)
-        rows = describe(way.events, self.store.templates())
-        start = way.events['timestamp'][0]
-        for row, moment in zip(rows, way.events['timestamp'], strict=True):
-            row['delta_ms'] = round(
+        with self._readable():
+            way = trace.follow(self.store, request_id)
+            rows = describe(way.events, self.store.templates())
+        times = way.events['timestamp']
+        start = times.drop_nulls().first()
+        for row, moment in zip(rows, times, strict=True):
+            row['delta_ms'] = None if moment is None else round(
                 (moment - start).total_seconds() * 1e3, 3)
         return {'request_ids': way.request_ids,
                 'global_request_id': way.global_request_id,
                 'services': way.services, 'events': rows}
+
+    @contextlib.contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Turns what polars says of a damaged store into an error of ours."""
+        try:
+            yield
+        except (pl.exceptions.ComputeError, pl.exceptions.PanicException,
+                OSError) as error:
+            raise exception.StoreError(
+                path=self.store.path, reason=f'{error}. Delete the folder, '
+                'or ask again with --no-cache.') from error
 
     def sources(self) -> list[dict[str, Any]]:
         """What was read, a row a file."""
@@ -223,10 +257,15 @@ def open_folder(path: pathlib.Path, *, timezone: str = 'UTC',
     :raises SourceUnreadable: it cannot be read
     :raises SourceEmpty: there is no log in it
     :raises NothingRecognised: no line of it is a log record
+    :raises StoreError: what was parsed cannot be written
     """
     try:
         zoneinfo.ZoneInfo(timezone)
-    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError) as error:
+        # Of two time zone databases, both have to know it.
+        pl.Series([datetime.datetime(2026, 1, 1)]).dt.replace_time_zone(
+            timezone)
+    except (ValueError, OSError, zoneinfo.ZoneInfoNotFoundError,
+            pl.exceptions.ComputeError) as error:
         raise exception.InvalidInput(
             f"There is no time zone '{timezone}'. Use a name such as UTC "
             f'or Europe/Berlin.') from error
@@ -244,36 +283,22 @@ def _parsed(path: pathlib.Path, timezone: str, cache: bool,
     limits = conf.CONF.limits
     source = load_driver('openstack_rca.sources', 'files')(
         path, max_line=limits.max_line_bytes,
+        max_total_bytes=limits.max_total_bytes,
         max_uncompressed=limits.max_uncompressed_bytes,
         max_ratio=limits.max_ratio, max_members=limits.max_members,
-        max_files=limits.max_files,
-        max_total_bytes=limits.max_total_bytes)
+        max_files=limits.max_files)
     units = source.units()
-    folder = _cache_folder(path, timezone) if cache else None
-    store_class = load_driver('openstack_rca.stores', 'parquet')
-    store = None
-    if folder is not None and _lock(folder):
-        # A damaged cache costs time, never an answer.
-        with contextlib.suppress(exception.StoreError):
-            store = store_class(folder)
-    if store is None:
-        folder = pathlib.Path(tempfile.mkdtemp(prefix='openstack-rca-'))
-        store = store_class(folder)
-        weakref.finalize(store, shutil.rmtree, folder, True)
-    assert folder is not None
-    notes = _read_notes(folder)
+    store = _store(_cache_folder(path, timezone) if cache else None)
+    notes = _read_notes(store.path)
     changed = _changed(units, store, notes)
+    resumes = _grown(source, changed, store)
     if changed:
-        store.forget({r.source for r in store.files().values()
-                      if r.unit in {u.source for u in changed}}
-                     | {u.source for u in changed})
-        ingest.ingest(source, changed, store, timezone, progress)
-    gone = {r.source for r in store.files().values()} - {
-        r.source for r in store.files().values()
-        if r.unit in {u.source for u in units}}
-    store.forget(gone)
-    skipped = _keep_notes(folder, notes, units, changed, source.skipped)
-    (folder / _USED).touch()
+        ingest.ingest(source, changed, store, timezone, progress, resumes)
+    now = {u.source: u.identity for u in units}
+    store.forget({r.source for r in store.files().values()
+                  if now.get(r.unit) != r.identity})
+    skipped = _keep_notes(store, notes, units, changed, source.skipped,
+                          set(resumes))
     records = store.files().values()
     if not records or all(r.unparsed == r.lines for r in records):
         detail = ' '.join(f'{s["source"]}: {s["reason"]}.'
@@ -285,47 +310,154 @@ def _parsed(path: pathlib.Path, timezone: str, cache: bool,
     return store, skipped
 
 
+def _store(folder: pathlib.Path | None) -> stores.Store:
+    """The store in a folder of the cache, or in a temporary one."""
+    store_class = load_driver('openstack_rca.stores', 'parquet')
+    if folder is not None and _lock(folder):
+        # A damaged cache costs time, never an answer.
+        for _ in range(2):
+            try:
+                store: stores.Store = store_class(folder)
+            except exception.StoreError as error:
+                LOG.warning('The cache in %s is made anew: %s', folder,
+                            error)
+                _empty(folder)
+            else:
+                return store
+    try:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix='openstack-rca-'))
+    except OSError as error:
+        raise exception.StoreError(
+            path=tempfile.gettempdir(),
+            reason=error.strerror or error) from error
+    store = store_class(folder)
+    weakref.finalize(store, shutil.rmtree, folder, True)
+    return store
+
+
+def _empty(folder: pathlib.Path) -> None:
+    """Delete what a folder of the cache holds, but for its lock."""
+    for path in folder.iterdir():
+        if path.name == _LOCK:
+            continue
+        with contextlib.suppress(OSError):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
 def _changed(units: list[sources.Unit], store: stores.Store,
              notes: dict[str, Any]) -> list[sources.Unit]:
-    """The units that are not in the store as they are now."""
-    have = {r.unit: r.identity for r in store.files().values()}
-    have |= {unit: note['identity'] for unit, note in notes.items()
-             if note.get('empty')}
-    return [u for u in units if have.get(u.source) != u.identity]
+    """The units that are not in the store, whole and as they are now.
+
+    Notes are written once everything is parsed, so that an archive of which
+    only some members are stored is read again.
+    """
+    held = collections.Counter(
+        (r.unit, r.identity) for r in store.files().values())
+    return [u for u in units if (note := notes.get(u.source)) is None
+            or note['identity'] != u.identity
+            or note['files'] != held[u.source, u.identity]]
+
+
+def _grown(source: sources.Source, changed: list[sources.Unit],
+           store: stores.Store) -> dict[str, ingest.Resume]:
+    """Where to read on those files that only grew."""
+    records = store.files()
+    grown = {}
+    for unit in changed:
+        record = records.get(unit.source)
+        if (record is not None and record.fingerprint
+                and record.pieces < _MOST_PIECES
+                and record.fingerprint == source.fingerprint(
+                    unit, record.bytes)):
+            grown[unit.source] = record
+    if not grown:
+        return {}
+    # The last record may go on in what is new, and lines without a header
+    # are read together with the record in front of them.
+    events = store.scan().filter(pl.col('source').is_in(list(grown))).select(
+        'source', 'offset', 'line', 'lines', 'kind').sort(
+            'source', 'offset').with_columns(
+                start=pl.col('offset').filter(pl.col('kind') != 'raw')
+                .max().over('source'))
+    try:
+        tails = events.filter(pl.col('offset') >= pl.col('start')).group_by(
+            'source', maintain_order=True).agg(
+                offset=pl.col('offset').first(), line=pl.col('line').first(),
+                events=pl.len(), lines=pl.col('lines').sum(),
+                raw=pl.col('lines').filter(pl.col('kind') == 'raw').sum()
+            ).collect(engine='streaming')
+    except (OSError, pl.exceptions.PolarsError,
+            pl.exceptions.PanicException) as error:
+        LOG.warning('The cache in %s cannot be read: %s', store.path, error)
+        return {}
+    return {r['source']: ingest.Resume(r['offset'], r['line'], dataclasses
+                                       .replace(
+        grown[r['source']],
+        events=grown[r['source']].events - r['events'],
+        lines=grown[r['source']].lines - r['lines'],
+        unparsed=grown[r['source']].unparsed - r['raw']))
+        for r in tails.iter_rows(named=True)}
 
 
 def _read_notes(folder: pathlib.Path) -> dict[str, Any]:
+    """What was written beside the store: by unit, ``identity``, how many
+    ``files`` were in it, what was ``skipped``."""
     try:
         notes = json.loads((folder / _NOTES).read_text())
-    except (OSError, ValueError):
+        return {str(unit): {
+            'identity': str(note['identity']), 'files': int(note['files']),
+            'skipped': [{'source': str(s['source']),
+                         'reason': str(s['reason']), 'size': int(s['size'])}
+                        for s in note['skipped']]}
+            for unit, note in notes.items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return {}
-    return notes if isinstance(notes, dict) else {}
 
 
-def _keep_notes(folder: pathlib.Path, notes: dict[str, Any],
+def _keep_notes(store: stores.Store, notes: dict[str, Any],
                 units: list[sources.Unit], changed: list[sources.Unit],
-                found: list[sources.Skipped]) -> list[dict[str, Any]]:
+                found: list[sources.Skipped],
+                resumed: set[str]) -> list[dict[str, Any]]:
     """What was skipped, now and when unchanged files were parsed."""
     fresh = {u.source for u in changed}
-    names = {u.source: u.identity for u in units}
-    kept = {unit: note for unit, note in notes.items()
-            if unit in names and unit not in fresh and unit != ''}
-    rows = [dataclasses.asdict(s) for s in found]
-    for unit in fresh:
-        mine = [r for r in rows if r['source'] == unit
-                or r['source'].startswith(f'{unit}!')]
-        kept[unit] = {'identity': names[unit], 'skipped': mine}
-    owned = {(r['source'], r['reason']) for note in kept.values()
-             for r in note['skipped']}
-    loose = [r for r in rows if (r['source'], r['reason']) not in owned]
-    with contextlib.suppress(OSError):
-        aside = folder / (_NOTES + '.partial')
-        aside.write_text(json.dumps(kept))
-        aside.chmod(0o600)
-        aside.rename(folder / _NOTES)
+    held = collections.Counter(r.unit for r in store.files().values())
+    kept = {u.source: notes[u.source] for u in units
+            if u.source not in fresh}
+    mine: dict[str, list[dict[str, Any]]] = collections.defaultdict(list)
+    loose: list[dict[str, Any]] = []
+    for row in map(dataclasses.asdict, found):
+        name = row['source']
+        while name not in fresh and '!' in name:
+            name = name.rpartition('!')[0]
+        (mine[name] if name in fresh else loose).append(row)
+    for unit in changed:
+        rows = mine[unit.source]
+        if unit.source in resumed and unit.source in notes:
+            rows = [*notes[unit.source]['skipped'], *rows]
+        kept[unit.source] = {
+            'identity': unit.identity, 'files': held[unit.source],
+            'skipped': rows}
+    try:
+        _write_private(store.path / _NOTES, json.dumps(kept))
+        _write_private(store.path / _USED, '')
+    except OSError as error:
+        raise exception.StoreError(
+            path=store.path, reason=error.strerror or error) from error
     every = loose + [r for note in kept.values() for r in note['skipped']]
     return [{'source': r['source'], 'reason': r['reason'],
              'bytes': r['size']} for r in every]
+
+
+def _write_private(path: pathlib.Path, text: str) -> None:
+    """Write a file that nobody else may read, all of it or nothing."""
+    aside = path.with_name(f'{path.name}.partial')
+    handle = os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+    with os.fdopen(handle, 'w', encoding='utf-8') as out:
+        out.write(text)
+    aside.rename(path)
 
 
 def cache_root() -> pathlib.Path:
@@ -345,16 +477,21 @@ def _cache_folder(path: pathlib.Path,
     if not conf.CONF.cache.max_age or not conf.CONF.cache.max_size:
         return None
     root = cache_root()
+    # What is read depends on the limits, too.
+    limits = sorted(dict(conf.CONF.limits).items())
     key = hashlib.blake2b(
-        f'{PARSER_VERSION}\0{timezone}\0{os.path.realpath(path)}'.encode(
-            'utf-8', 'surrogateescape'), digest_size=16).hexdigest()
+        f'{PARSER_VERSION}\0{timezone}\0{limits}\0{os.path.realpath(path)}'
+        .encode('utf-8', 'surrogateescape'), digest_size=16).hexdigest()
     folder = root / 'events' / key
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        root.chmod(0o700)
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The folder above may be one that the user shares with others.
+        folder.parent.mkdir(exist_ok=True, mode=0o700)
+        folder.parent.chmod(0o700)
+        folder.mkdir(exist_ok=True, mode=0o700)
         _evict(folder.parent, keep=folder)
-    except OSError:
+    except OSError as error:
+        LOG.debug('No cache in %s: %s', root, error)
         return None
     return folder
 
@@ -362,27 +499,31 @@ def _cache_folder(path: pathlib.Path,
 def _evict(root: pathlib.Path, keep: pathlib.Path) -> None:
     """Delete what is too old or too much, least recently used first."""
     aged = []
+    total = _size(keep)
     for folder in root.iterdir():
         if folder == keep or not folder.is_dir():
             continue
-        try:
-            mark = folder / _USED
+        mark = folder / _USED
+        with contextlib.suppress(OSError):
             used = (mark if mark.exists() else folder).stat().st_mtime
-        except OSError:
-            continue
-        aged.append((used, folder))
-    sizes = {folder: sum(f.stat().st_size for f in folder.glob('*')
-                         if f.is_file()) for _, folder in aged}
-    sizes[keep] = sum(f.stat().st_size for f in keep.glob('*')
-                      if f.is_file())
-    total = sum(sizes.values())
+            aged.append((used, folder, _size(folder)))
+            total += aged[-1][2]
     oldest = time.time() - conf.CONF.cache.max_age
-    for used, folder in sorted(aged):
+    for used, folder, size in sorted(aged):
         if used >= oldest and total <= conf.CONF.cache.max_size:
             continue
         if _lock(folder, hold=False):
             shutil.rmtree(folder, ignore_errors=True)
-            total -= sizes[folder]
+            total -= size
+
+
+def _size(folder: pathlib.Path) -> int:
+    total = 0
+    for file in folder.glob('*'):
+        # Others may be at work in their folders.
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size
+    return total
 
 
 _held: dict[str, int] = {}
@@ -399,6 +540,9 @@ def _lock(folder: pathlib.Path, hold: bool = True) -> bool:
         return False
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # The folder may have been evicted between these two calls.
+        if not os.path.samestat(os.fstat(handle), os.stat(folder / _LOCK)):
+            raise OSError
     except OSError:
         os.close(handle)
         return False
