@@ -37,6 +37,8 @@ from openstack_rca.store import base as stores
 
 #: Below this score nobody is named as the cause.
 _LEAST_SCORE = 0.25
+#: Quiet windows in which an error has to occur to be a habit.
+_HABIT = 2
 #: Error records whose tracebacks are read.
 _MOST_ERRORS = 400
 
@@ -115,14 +117,25 @@ class Analyzer:
 
     def _errors(self, scope: scopes.Scope,
                 seen: gathering.Evidence) -> list[dict[str, Any]]:
-        """Error records after the onset, the oldest first."""
-        since = max((t for t in (scope.since, seen.onset) if t),
-                    default=None)
-        rows = self._store.query(stores.Query(
-            since=since, until=scope.until, level=schema.ERROR,
-            services=scope.only_services, kinds=('log',),
-            limit=_MOST_ERRORS))
-        return list(rows.iter_rows(named=True))
+        """Error records that are no habit, the oldest first.
+
+        The first of them may stand before the onset, which is where errors
+        become many.
+        """
+        # A warning with a traceback is the first sign of many a failure.
+        rows = self._store.narrow(stores.Query(
+            since=scope.since, until=scope.until, level=schema.WARNING,
+            services=scope.only_services, kinds=('log',))).filter(
+                (pl.col('level') >= schema.ERROR)
+                | pl.col('text').str.contains(gathering.TRACEBACK,
+                                              literal=True)).sort(
+                    'timestamp', 'source', 'line').head(
+                        _MOST_ERRORS).collect()
+        habit = seen.reference.group_by('template').agg(
+            windows=pl.col('window').n_unique()).filter(
+                pl.col('windows') > _HABIT)['template']
+        return list(rows.filter(~pl.col('template').is_in(
+            habit.implode())).iter_rows(named=True))
 
     @staticmethod
     def _counts(seen: gathering.Evidence) -> tuple[

@@ -33,10 +33,15 @@ _MOST_GROUPS = 1500
 _SAMPLES = 3
 _MOST_RELATED = 400
 _LEAST_QUIET = 25.0
+#: Weight of a window's logarithm of points.
+_SCALE = 2.0
 #: Seconds from which a request is slow.
 _SLOW = 1.0
 #: How many times its other gaps a silence has to last.
 _HUSH = 2.5
+
+#: First line of a traceback.
+TRACEBACK = 'Traceback (most recent call last)'
 
 _KEY = ['service', 'binary', 'host', 'template']
 #: What services tell at INFO though somebody was refused or is gone.
@@ -113,6 +118,8 @@ def split(profile: pl.DataFrame,
     series = [0.0] * n
     for window, points in counts.items():
         series[int((window - start) / step)] += points
+    # The first errors count nearly as much as the flood that they start.
+    series = [_SCALE * math.log1p(points) for points in series]
     total, best, where = sum(series), 0.0, None
     before = 0.0
     for i in range(1, n):
@@ -208,7 +215,9 @@ def _divide(store: stores.Store, baseline: stores.Store | None,
         if before.height and detectors.seconds(before) >= _LEAST_QUIET:
             return before, profile, scope.since
     onset = split(profile, told)
-    if onset is None:
+    if onset is None and not profile.select((
+            (pl.col('level') >= schema.ERROR)
+            & (pl.col('kind') != 'notification')).any()).item():
         onset = hush(profile)
     if onset is None:
         return none, profile, None

@@ -33,6 +33,10 @@ _WEIGHT_RESTART = 0.5
 _WEIGHT_GAP = 0.72
 _GAP = 20.0
 _WEIGHT_SILENT = 0.5
+_WAITED = 1.15
+_RESTING = 0.6
+#: Seconds from which a request had to wait.
+_SLOW = 1.0
 
 #: What is said at a start, and how near to the first line.
 _STARTS = (r'Starting \w+|Logging enabled|log_opt_values|Loaded extension|'
@@ -62,9 +66,16 @@ def findings(store: stores.Store, scope: scopes.Scope,
     silent = _silent(store, scope, seen, known)
     # Many fall silent together when something behind them fails, or when
     # nobody asks them any more.
+    slow = {components.of_binary(r['binary']) for r in seen.samples
+            if (r['latency'] or 0) >= _SLOW}
     for finding in silent:
         finding.weight /= max(1.0, len({
             f.component for f in silent}) ** 0.75)
+        # Nobody misses a process that has nothing to do: requests that had
+        # to wait for it tell a hang from a rest.
+        waited = any(finding.component in components.NEEDS.get(c, ())
+                     or c == finding.component for c in slow)
+        finding.weight *= _WAITED if waited else _RESTING
     return found + silent
 
 

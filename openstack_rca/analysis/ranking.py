@@ -78,8 +78,10 @@ class Finding:
     def failed(self) -> datetime.datetime | None:
         """When the first error record among the events was logged."""
         return min((e['timestamp'] for e in self.events
-                    if e['level'] >= schema.ERROR
-                    and e['kind'] != 'notification'), default=None)
+                    if e['kind'] != 'notification'
+                    and (e['level'] >= schema.ERROR
+                         or 'Traceback (most recent' in e['text'])),
+                   default=None)
 
     def strength(self) -> float:
         """Weight with breadth and relation to the question."""

@@ -38,6 +38,9 @@ _MAX_LOCATIONS = 10
 _MAX_PATTERNS = 40
 _MAX_NAMES = 50
 
+#: Kinds of fault that start outside of the code.
+_NOT_CODE = frozenset((
+    'capacity', 'quota', 'authentication', 'permission', 'configuration'))
 _INFRASTRUCTURE = frozenset((
     'mariadb', 'rabbitmq', 'memcached', 'libvirt', 'storage', 'disk',
     'network', 'dns', 'clock', 'client', 'other', 'ovn'))
@@ -162,8 +165,9 @@ class Builder:
         cited: dict[str, None] = {}
         # What failed first is what a reader wants to see first.
         own = [r for f in candidate.findings for r in f.events
-               if r['level'] >= schema.ERROR
-               and r['kind'] != 'notification']
+               if r['kind'] != 'notification'
+               and (r['level'] >= schema.ERROR
+                    or gathering.TRACEBACK in r['text'])]
         if index == 0:
             own += self._before(own, errors)
         for row in sorted(own, key=lambda r: (
@@ -214,7 +218,8 @@ class Builder:
     def _places(index: int, candidate: ranking.Candidate,
                 places: list[location.Place]) -> list[location.Place]:
         """Places in the code of a component's own project."""
-        if candidate.component in _INFRASTRUCTURE:
+        if candidate.component in _INFRASTRUCTURE \
+                or candidate.category in _NOT_CODE:
             return []
         service = components.of_service(candidate.component)
         own = [p for p in places if location.service_of(p) == service]

@@ -26,8 +26,14 @@ from openstack_rca.store import base as stores
 _AGO = re.compile(r'^(\d+(?:\.\d+)?)\s*(s|sec|seconds?|m|min|minutes?|h|'
                   r'hours?|d|days?)(?:\s+ago)?$', re.IGNORECASE)
 _UNITS = {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}
-_STAMP = re.compile(r'\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?'
-                    r'(?:Z|[+-]\d\d:?\d\d)?\b')
+_STAMP = re.compile(
+    r'(?:\b(?P<how>since|after|from|between|until|till|before|to|and)\s+)?'
+    r'\b(?P<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?'
+    r'(?:Z|[+-]\d\d:?\d\d)?)(?!\d)', re.IGNORECASE)
+_BEGINS = ('since', 'after', 'from', 'between')
+_ENDS = ('until', 'till', 'before', 'to', 'and')
+#: How much time before and after a moment that a question names counts.
+_AROUND = datetime.timedelta(minutes=10)
 _NAME = re.compile(
     r"\b(?:server|instance|vm|volume|network|image|port|host)s?\s+"
     r"[\"']?([A-Za-z0-9][\w.\-]*[\w])[\"']?", re.IGNORECASE)
@@ -246,6 +252,39 @@ def _check_services(services: tuple[str, ...],
             f'{", ".join(known) or "none whose name is known"}.')
 
 
+def _told_times(issue: str, store: stores.Store) -> tuple[
+        datetime.datetime | None, datetime.datetime | None]:
+    """The time span that the words of a question mean.
+
+    Times without a zone are in UTC, as those of reports are. A span without
+    any event does not count: the question then means another clock.
+    """
+    since: list[datetime.datetime] = []
+    until: list[datetime.datetime] = []
+    for found in _STAMP.finditer(issue):
+        try:
+            moment = naive(parse_time(found['time']))
+            assert moment is not None
+            how = (found['how'] or '').lower()
+            if how in _BEGINS:
+                since.append(moment)
+            elif how in _ENDS:
+                until.append(moment)
+            else:
+                since.append(moment - _AROUND)
+                until.append(moment + _AROUND)
+        except (exception.InvalidInput, OverflowError):
+            continue
+    first = min(since, default=None)
+    last = max(until, default=None)
+    if first and last and first > last:
+        return None, None
+    if (first or last) and not store.query(stores.Query(
+            since=first, until=last, limit=1)).height:
+        return None, None
+    return first, last
+
+
 def resolve(question: Question, store: stores.Store) -> Scope:
     """Find out what a question is about.
 
@@ -279,8 +318,11 @@ def resolve(question: Question, store: stores.Store) -> Scope:
     services = tuple(s for s, keys in _TOPICS.items()
                      if words.intersection(keys))
     since, until = naive(question.since), naive(question.until)
+    asked = since is not None or until is not None
+    if not asked:
+        since, until = _told_times(issue, store)
     return Scope(
         since=since, until=until, requests=tuple(requests),
         resources=tuple(dict.fromkeys(resources)), names=tuple(names),
         services=services, only_services=question.services, words=words,
-        asked=since is not None or until is not None)
+        asked=asked)

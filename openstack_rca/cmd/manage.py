@@ -128,8 +128,7 @@ def run(argv: list[str]) -> int:
     conf = cfg.ConfigOpts()
     logging.register_options(conf)
     conf.register_cli_opt(cfg.SubCommandOpt(
-        'command', title='Commands', handler=add_command_parsers,
-        required=True))
+        'command', title='Commands', handler=add_command_parsers))
     try:
         conf(argv, project='openstack-rca', prog='openstack-rca-manage')
         logging.set_defaults(default_log_levels=[

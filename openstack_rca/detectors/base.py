@@ -64,10 +64,11 @@ SYMPTOMS: dict[str, pl.DataType] = {
 def profile(events: pl.LazyFrame) -> pl.DataFrame:
     """Count events a template, process and window.
 
-    :param events: events, with the columns of ``schema.EVENTS``
+    :param events: events, with the columns of ``schema.EVENTS``; those
+        without a time are left out
     :returns: a profile
     """
-    return events.group_by(
+    return events.filter(pl.col('timestamp').is_not_null()).group_by(
         'service', 'binary', 'host', 'template',
         pl.col('timestamp').dt.truncate(WINDOW).alias('window')).agg(
             kind=pl.col('kind').first(),

@@ -27,6 +27,11 @@ from openstack_rca.events import schema
 
 #: Deviate from which a count is a burst: one in 30 thousand windows.
 _BURST = 4.0
+#: Times that a template is said in quiet logs to be rare, and the seconds
+#: that these last at least.
+_RARE = 2
+_LONG_QUIET = 120.0
+_RARE_SCORE = 0.1
 #: How much slower than the slowest of quiet times, and at least how slow.
 _SLOWER = 3.0
 _SLOW_SECONDS = 1.0
@@ -60,8 +65,8 @@ class NoveltyDetector(base.Detector):
             deviate=2 * ((pl.col('count') + 0.375).sqrt()
                          - (expected + 0.375).sqrt()))
         signs = [
-            self._novel(now, quiet), self._level(now), self._status(now),
-            self._slow(now, quiet)]
+            self._novel(now, quiet), self._rare(now, quiet),
+            self._level(now), self._status(now), self._slow(now, quiet)]
         found = pl.concat([s.select(list(base.SYMPTOMS)) for s in signs])
         return found.sort('score', 'since', descending=[True, False]).cast(
             base.SYMPTOMS)  # type: ignore[arg-type]
@@ -88,6 +93,20 @@ class NoveltyDetector(base.Detector):
             .otherwise(pl.format(
                 'logged {} times, {} expected', pl.col('count'),
                 pl.col('expected').round(1))))
+
+    @staticmethod
+    def _rare(now: pl.DataFrame, quiet: float) -> pl.DataFrame:
+        """Templates that a long reference has hardly ever.
+
+        A weak sign: most of what is said seldom is normal.
+        """
+        if quiet < _LONG_QUIET:
+            return base.no_symptoms()
+        often = pl.col('past').is_between(1, _RARE)
+        return now.filter(often & (pl.col('deviate') < _BURST)).with_columns(
+            sign=pl.lit('rare'), score=pl.lit(_RARE_SCORE),
+            why=pl.format('logged {} times in {} s of quiet logs',
+                          pl.col('past'), pl.lit(round(quiet))))
 
     @staticmethod
     def _level(now: pl.DataFrame) -> pl.DataFrame:

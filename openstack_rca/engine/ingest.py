@@ -38,6 +38,7 @@ _SMALL = 1 << 20
 _MOST_TOGETHER = 500
 #: Rows of a segment: few enough to be held, enough for good compression.
 _SEGMENT = 250_000
+_INSTANCE = r'\[instance: ([0-9a-f\-]{36})\]'
 _MOST_LENGTH = (1 << 32) - 1
 
 LOG = logging.getLogger(__name__)
@@ -47,10 +48,17 @@ Progress = Callable[[str, float], None]
 
 @dataclasses.dataclass
 class _Job:
-    """Parts to parse, and the file that each is from."""
+    """Parts to parse, and the file that each is from.
+
+    :param parts: whole lines, the whole of many files or a piece of one
+    :param files: the file that each part is from
+    :param ends: whether the files end here
+    :param piece: what came of it
+    """
 
     parts: list[parser.Part]
     files: list['_Reading']
+    ends: bool = True
     piece: 'futures.Future[list[_Parsed]] | None' = None
 
 
@@ -98,7 +106,6 @@ class _Reading:
     since: datetime.datetime | None = None
     until: datetime.datetime | None = None
     last: pl.DataFrame | None = None
-    ended: bool = False
 
     def __post_init__(self) -> None:
         if self.resume is not None:
@@ -166,14 +173,14 @@ def _jobs(source: sources.Source, units: list[sources.Unit],
             for offset, data in pieces:
                 if before is not None:
                     yield _Job([parser.Part(before[1], origin, before[0],
-                                            line)], [reading]), stored
+                                            line)], [reading],
+                               False), stored
                     line += before[1].count(b'\n')
                     stored = 0
                 before = (offset, data)
             if before is None:
                 continue
             part = parser.Part(before[1], origin, before[0], line)
-            reading.ended = True
             reading.end = before[0] + len(before[1])
             if file.source == unit.source:
                 reading.fingerprint = source.fingerprint(unit, reading.end)
@@ -248,14 +255,13 @@ def _joined(last: pl.DataFrame, row: dict[str, Any],
     if row['message'] is not None:
         return joined
     told = pl.col('text').str.slice(pl.col('body'))
-    named = identity.resources(told)
-    # What the header names stands in front of what the message names.
-    own = last.select(named.list.len()).item()
-    head = row['resources'][:len(row['resources']) - own]
+    instance = pl.col('text').str.head(pl.col('body')).str.extract(_INSTANCE)
+    found = identity.resources(told)
     return joined.with_columns(
         addresses=identity.addresses(told),
-        resources=pl.concat_list(
-            pl.lit(pl.Series([head], dtype=pl.List(pl.String))), named))
+        resources=pl.when(instance.is_not_null()).then(
+            pl.concat_list(instance, found).list.unique(
+                maintain_order=True)).otherwise(found))
 
 
 class _Writer:
@@ -279,10 +285,9 @@ class _Writer:
             if parsed.piece is None:
                 self._take_nothing(parsed)
             else:
-                self._take_piece(parsed.files, parsed.piece)
-        for reading in job.files:
-            if reading.ended:
-                self._records.append(self._record(reading))
+                self._take_piece(parsed.files, parsed.piece, job.ends)
+        if job.ends:
+            self._records += map(self._record, job.files)
         if self._rows >= _SEGMENT:
             self.flush()
 
@@ -296,8 +301,8 @@ class _Writer:
             self._rows += 1
             reading.last = None
 
-    def _take_piece(self, files: list[_Reading],
-                    piece: parser.Piece) -> None:
+    def _take_piece(self, files: list[_Reading], piece: parser.Piece,
+                    ends: bool) -> None:
         events = piece.events
         for reading, counts in zip(files, piece.parts.iter_rows(
                 named=True), strict=True):
@@ -312,7 +317,7 @@ class _Writer:
         reading = files[0]
         if reading.last is not None:
             events = self._unite(reading, piece, events)
-        if len(files) == 1 and not reading.ended:
+        if not ends:
             # The next piece may begin with the rest of the last record.
             reading.last = events.tail(1)
             events = events.head(events.height - 1)

@@ -20,11 +20,11 @@ import multiprocessing
 import os
 from typing import Any
 
+from openstack_rca import exception
 from openstack_rca.evaluation import dataset
 from openstack_rca.evaluation import detection
 from openstack_rca.evaluation import incidents
 from openstack_rca.evaluation import localization
-from openstack_rca import exception
 
 _TASKS: dict[str, Any] = {
     'localization': localization,
@@ -55,8 +55,8 @@ def predict(task: str, case: dataset.Case) -> dict[str, Any]:
     :returns: a row of the predictions
     :raises RCAException: the logs cannot be analysed
     """
-    from openstack_rca.engine import local
     from openstack_rca.analysis import scope
+    from openstack_rca.engine import local
     session = local.open_folder(case.archive, cache=False)
     # A user who asks why something failed gives the end of the trouble at
     # most; a detector is asked about a window.

@@ -19,12 +19,29 @@ import re
 import polars as pl
 
 _HEX = '[0-9a-f]'
-#: A UUID with or without dashes (Keystone writes its ids without), or a
-#: request id. Request ids are told apart afterwards by their prefix.
-IDENTIFIER = (rf'(?:req-)?{_HEX}{{8}}-?{_HEX}{{4}}-?{_HEX}{{4}}-?{_HEX}{{4}}'
-              rf'-?{_HEX}{{12}}')
-_ADDRESS = (r'(?:\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3}|//[\w.\-]+:|'
-            r'\[[0-9a-f:]+\]:)(?::?\d{2,5})?')
+#: A UUID, or a request id, which is told apart by its prefix; or what may be
+#: a UUID without dashes (Keystone's ids), if it is not longer.
+_DASHED = (rf'(?:req-)?{_HEX}{{8}}-{_HEX}{{4}}-{_HEX}{{4}}-{_HEX}{{4}}'
+           rf'-{_HEX}{{12}}')
+IDENTIFIER = rf'{_DASHED}|{_HEX}{{32,}}'
+
+_OCTET = '(?:25[0-5]|2[0-4][0-9]|1?[0-9]{1,2})'
+_V4 = rf'(?-u:\b)(?:{_OCTET}\.){{3}}{_OCTET}(?::[0-9]{{1,5}})?(?-u:\b)'
+_GROUP = '[0-9A-Fa-f]{1,4}'
+_GROUPS = rf'{_GROUP}(?::{_GROUP})*'
+_FULL = rf'(?:{_GROUP}:){{7}}{_GROUP}'
+_BRACKETED = rf'\[(?:{_FULL}|(?:{_GROUPS})?::(?:{_GROUPS})?)\](?::[0-9]{{1,5}})?'
+# Without brackets, "::" alone is punctuation.
+_V6 = rf'(?-u:\b)(?:{_FULL}|[0-9A-Fa-f]{{2,4}}(?::{_GROUP})*::(?:{_GROUPS})?)'
+_NAME = r'[A-Za-z0-9][A-Za-z0-9_\-]*(?:\.[A-Za-z0-9_\-]+)*'
+_END = r'(?:[\s/?#,;|)\]}>"\']|$)'
+#: In a URL any port goes; elsewhere a word and a short number are no peer.
+_URL = rf'//{_NAME}:[0-9]{{1,5}}{_END}'
+_PEERS = (rf'(?:^|[\s"\'(=@,]){_NAME}:[0-9]{{4,5}}'
+          rf'(?:,{_NAME}:[0-9]{{4,5}})*{_END}')
+_ADDRESS = f'{_URL}|{_V4}|{_BRACKETED}|{_V6}|{_PEERS}'
+_AROUND = '/?#,;|(){}=@>"\' \t'
+_SOURCE_LINE = r'\.(?:py|c|go|rb|sh):\d'
 
 _UUID = re.compile(r'\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-'
                    r'[0-9a-f]{12}|[0-9a-f]{32})\b', re.IGNORECASE)
@@ -33,14 +50,25 @@ _REQUEST = re.compile(r'\breq-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-'
 
 
 def resources(text: pl.Expr) -> pl.Expr:
-    """UUIDs and request ids that a text names, in order, with repeats."""
-    return text.str.extract_all(IDENTIFIER)
+    """UUIDs and request ids that a text names, each once, in order."""
+    found = pl.element()
+    return text.str.extract_all(IDENTIFIER).list.eval(found.filter(
+        found.str.contains('-', literal=True)
+        | (found.str.len_bytes() == 32))).list.unique(maintain_order=True)
 
 
 def addresses(text: pl.Expr) -> pl.Expr:
-    """IP addresses and ``host:port`` peers that a text names."""
-    return text.str.extract_all(_ADDRESS).list.eval(
-        pl.element().str.strip_prefix('//').str.strip_suffix(':'))
+    """IP addresses and ``host:port`` peers that a text names, each once.
+
+    With the port where there is one: ``10.0.0.5``, ``10.0.0.5:5672``,
+    ``fd00::5``, ``[fd00::5]:5672``, ``controller:5672``.
+    """
+    found = pl.element()
+    plain = found.str.strip_chars(_AROUND).str.replace(
+        r'^\[([^\]]*)\]$', '${1}')
+    return text.str.extract_all(_ADDRESS).list.eval(plain.filter(
+        ~plain.str.contains(_SOURCE_LINE)).str.split(',').explode(
+            empty_as_null=False)).list.unique(maintain_order=True)
 
 
 def context(ctx: pl.Series) -> pl.DataFrame:
@@ -48,30 +76,33 @@ def context(ctx: pl.Series) -> pl.DataFrame:
 
     ``-``, ``req-L user project - domains``, ``None req-L user project``,
     ``req-G req-L user project``: oslo.log put the global request id in front
-    with the 2023.1 release, services had it behind before.
+    with the 2023.1 release, services that configured it did before. DevStack
+    writes two names instead, the project's first.
 
     :param ctx: what stands between the brackets, repeats allowed
     :returns: ``ctx`` (each value once), ``global_request_id``,
         ``request_id``, ``user_id``, ``project_id``
     """
-    frame = pl.DataFrame({'ctx': ctx.drop_nulls().unique()})
     part = pl.col('part').list
-    two = part.get(1, null_on_oob=True).str.starts_with('req-').fill_null(
-        False)
+    own = part.get(1, null_on_oob=True).str.starts_with('req-').fill_null(
+        False).cast(pl.Int64)
+    names = part.len().cast(pl.Int64) == own + 3
 
     def known(value: pl.Expr) -> pl.Expr:
         return pl.when(value.is_in(['-', 'None', ''])).then(None).otherwise(
             value)
 
-    return frame.with_columns(part=pl.col('ctx').str.split(' ')).select(
-        'ctx',
-        global_request_id=known(pl.when(two).then(part.get(0))),
-        request_id=known(pl.when(two).then(part.get(1)).otherwise(
-            part.get(0, null_on_oob=True))),
-        user_id=known(pl.when(two).then(part.get(2, null_on_oob=True))
-                      .otherwise(part.get(1, null_on_oob=True))),
-        project_id=known(pl.when(two).then(part.get(3, null_on_oob=True))
-                         .otherwise(part.get(2, null_on_oob=True))))
+    def after(place: int) -> pl.Expr:
+        return part.get(own + place, null_on_oob=True)
+
+    return pl.DataFrame({'ctx': ctx.drop_nulls().unique()}).with_columns(
+        part=pl.col('ctx').str.split(' ')).select(
+            'ctx',
+            global_request_id=known(pl.when(own == 1).then(part.get(0))),
+            request_id=known(after(0)),
+            user_id=known(pl.when(names).then(after(2)).otherwise(after(1))),
+            project_id=known(pl.when(names).then(after(1)).otherwise(
+                after(2))))
 
 
 def find_requests(text: str) -> list[str]:

@@ -20,13 +20,16 @@ notification envelope, Nova's legacy and versioned payloads.
 from collections.abc import Iterator
 import datetime
 import json
+import re
 from typing import Any
+import zoneinfo
 
 import polars as pl
 
 from openstack_rca.events import schema
 
-_PRIORITIES = (50, 50, 50, 40, 30, 20, 20, 10)
+#: Severity of a priority of syslog, emergency first.
+PRIORITIES = (50, 50, 50, 40, 30, 20, 20, 10)
 
 #: Fields of a notification's payload that say how it went, in the order in
 #: which they are told.
@@ -34,46 +37,90 @@ _TOLD = ('state', 'old_state', 'state_description', 'task_state',
          'old_task_state', 'new_task_state', 'status', 'host', 'node',
          'display_name', 'name', 'binding:vif_type', 'instance_type',
          'availability_zone', 'message', 'reason', 'code', 'outcome')
+_FAULTS = ('fault', 'exception', 'exception_message', 'error', 'reason')
+
+#: The programs behind the publishers of notifications.
+_PUBLISHERS = {
+    'aggregate': 'nova-api', 'api': 'nova-api', 'backup': 'cinder-backup',
+    'compute': 'nova-compute', 'compute_task': 'nova-conductor',
+    'conductor': 'nova-conductor', 'group': 'cinder-volume',
+    'identity': 'keystone', 'image': 'glance-api', 'keypair': 'nova-api',
+    'metering': 'neutron-metering-agent', 'network': 'neutron-server',
+    'orchestration': 'heat-engine', 'scheduler': 'nova-scheduler',
+    'servergroup': 'nova-api', 'snapshot': 'cinder-volume',
+    'volume': 'cinder-volume'}
+
+#: Whose identifiers are those of the thing that a notification is about.
+#: Flavors are everybody's; users and projects have columns of their own.
+_OWN = re.compile(r'(?:^|_)(?:u?u?id|ids|ref|resource_info|base_image_ref)$'
+                  r'|^volume$|^port$')
+_OTHERS = re.compile(r'user|project|tenant|flavor|domain|owner|request|'
+                     r'reservation|message|context|instance_type|initiator|'
+                     r'observer|volume_type|keypair|cell|agent|_obj')
+_UUID = re.compile(r'[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}')
+_MOST_NAMED = 64
+_DEEPEST = 12
+
+#: Colours that DevStack's services write into the journal.
+_COLOUR = re.compile(r'\x1b\[[\d;]*m')
 
 
-def _moment(value: Any) -> datetime.datetime | None:
-    """A time stamp of a notification, UTC without a zone."""
+def _moment(value: Any, timezone: str = 'UTC') -> datetime.datetime | None:
+    """A time stamp in UTC, without a zone.
+
+    :param timezone: of stamps that have no offset
+    """
     try:
         moment = datetime.datetime.fromisoformat(str(value))
     except ValueError:
         return None
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(datetime.UTC).replace(tzinfo=None)
-    return moment
+    if moment.tzinfo is None:
+        if timezone == 'UTC':
+            return moment
+        moment = moment.replace(tzinfo=zoneinfo.ZoneInfo(timezone))
+    return moment.astimezone(datetime.UTC).replace(tzinfo=None)
 
 
-def _oslo(record: dict[str, Any]) -> dict[str, Any] | None:
+def _since_epoch(seconds: float) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(
+        seconds, datetime.UTC).replace(tzinfo=None)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _oslo(record: dict[str, Any], timezone: str) -> dict[str, Any] | None:
     """A record of oslo.log's JSON formatter."""
     if 'levelname' not in record or 'message' not in record:
         return None
-    moment = _moment(str(record.get('asctime', '')).replace(',', '.'))
+    created = record.get('created')
+    if isinstance(created, int | float) and not isinstance(created, bool):
+        moment: datetime.datetime | None = _since_epoch(created)
+    else:
+        moment = _moment(str(record.get('asctime', '')).replace(',', '.'),
+                         timezone)
+        if moment is not None and moment.microsecond == 0:
+            moment += datetime.timedelta(
+                milliseconds=float(record.get('msecs') or 0))
     if moment is None:
         return None
-    if moment.microsecond == 0:
-        moment += datetime.timedelta(
-            milliseconds=float(record.get('msecs') or 0))
-    context = record.get('context')
-    context = context if isinstance(context, dict) else {}
     trace = record.get('traceback') or []
-    message = str(record['message'])
-    if isinstance(trace, list) and trace:
-        message += '\n' + '\n'.join(str(t).rstrip('\n') for t in trace)
-    extra = record.get('extra')
-    extra = extra if isinstance(extra, dict) else {}
-    instance = extra.get('instance') or record.get('instance')
+    if not isinstance(trace, list):
+        trace = str(trace).split('\n')
+    extra = _dict(record.get('extra'))
+    instance = (extra.get('instance') or extra.get('instance_uuid')
+                or record.get('instance'))
     return {
         'timestamp': moment, 'kind': 'log', 'format': 'oslo-json',
         'pid': record.get('process'),
         'level': schema.LEVELS.get(str(record['levelname']).upper(), 0),
-        'logger': record.get('name'), 'message': message,
+        'logger': record.get('name'),
+        'message': '\n'.join([str(record['message']),
+                              *(str(t).rstrip('\n') for t in trace)]),
         'host': record.get('hostname'),
-        'instance': _uuid(instance),
-        'ctx': _context(context)}
+        'instance': _uuid(instance), 'named': extra.get('resource'),
+        'ctx': _context(_dict(record.get('context'))) or '-'}
 
 
 def _uuid(value: Any) -> str | None:
@@ -85,135 +132,179 @@ def _uuid(value: Any) -> str | None:
 
 def _context(context: dict[str, Any]) -> str | None:
     """A request context in oslo.log's own order of fields."""
-    request = context.get('request_id')
-    if not request:
+    def field(*names: str) -> str:
+        found = next((context[n] for n in names if context.get(n)), '-')
+        # A blank would shift the fields behind it.
+        return '_'.join(str(found).split()) or '-'
+
+    request = field('request_id')
+    who = (field('user_id', 'user'),
+           field('project_id', 'project', 'tenant'))
+    if request == who[0] == who[1] == '-':
         return None
-    return ' '.join(str(v or '-') for v in (
-        context.get('global_request_id'), request,
-        context.get('user_id') or context.get('user'),
-        context.get('project_id') or context.get('project')
-        or context.get('tenant')))
+    origin = field('global_request_id')
+    front = () if origin == '-' else (origin,)
+    return ' '.join((*front, request, *who, '-'))
 
 
-def _journal(record: dict[str, Any]) -> dict[str, Any] | None:
+def _message(value: Any) -> str:
+    """The message of an entry, as ``journalctl`` writes it.
+
+    What is no UTF-8 or cannot be shown is an array of bytes; a field that
+    stands there more than once is an array of texts.
+    """
+    if isinstance(value, list):
+        if all(isinstance(v, str) for v in value):
+            value = '\n'.join(value)
+        else:
+            value = bytes(value).decode('utf-8', 'replace')
+    return _COLOUR.sub('', str(value or ''))
+
+
+def _journal(record: dict[str, Any],
+             timezone: str) -> dict[str, Any] | None:
     """An entry of ``journalctl -o json``."""
+    del timezone
     if '__REALTIME_TIMESTAMP' not in record:
         return None
     stamp = record.get('_SOURCE_REALTIME_TIMESTAMP',
                        record['__REALTIME_TIMESTAMP'])
-    moment = datetime.datetime.fromtimestamp(
-        int(stamp) / 1e6, datetime.UTC).replace(tzinfo=None)
-    message = record.get('MESSAGE') or ''
-    if isinstance(message, list):
-        # journalctl writes what is no UTF-8 as an array of bytes.
-        message = bytes(message).decode('utf-8', 'replace')
-    priority = record.get('PRIORITY')
-    unit = str(record.get('_SYSTEMD_UNIT', '')).removesuffix('.service')
-    tag = record.get('SYSLOG_IDENTIFIER') or unit
-    trace = record.get('EXCEPTION_TEXT')
-    if trace:
+    message = _message(record.get('MESSAGE'))
+    trace = _message(record.get('EXCEPTION_TEXT'))
+    if trace and trace not in message:
         message = f'{message}\n{trace}'
+    unit = str(record.get('_SYSTEMD_UNIT') or '').removesuffix('.service')
+    tag = record.get('SYSLOG_IDENTIFIER') or unit
+    if unit.startswith('devstack@') and tag != 'systemd':
+        tag = unit.removeprefix('devstack@')
+    priority = str(record.get('PRIORITY'))
+    logger = record.get('LOGGER_NAME')
     context = {k.lower(): v for k, v in record.items()
                if k in ('REQUEST_ID', 'GLOBAL_REQUEST_ID', 'USER_ID',
                         'PROJECT_ID', 'USER', 'PROJECT')}
     return {
-        'timestamp': moment, 'kind': 'log', 'format': 'journal',
+        'timestamp': _since_epoch(int(stamp) / 1e6), 'kind': 'log',
+        'format': 'journal',
         'pid': record.get('_PID') or record.get('SYSLOG_PID'),
-        'level': (_PRIORITIES[int(priority)]
-                  if str(priority) in '01234567' and priority else 0),
-        'logger': record.get('LOGGER_NAME'), 'message': str(message),
-        'host': record.get('_HOSTNAME'),
-        'tag': unit.removeprefix('devstack@') if 'devstack@' in unit
-        else tag, 'ctx': _context(context)}
+        'level': (PRIORITIES[int(priority)]
+                  if len(priority) == 1 and priority in '01234567' else 0),
+        'logger': logger, 'message': message,
+        'host': record.get('_HOSTNAME'), 'tag': tag or None,
+        'ctx': _context(context) or ('-' if logger else None)}
 
 
-def data_of(value: Any) -> Any:
-    """A payload without the wrapping of versioned objects."""
+def data_of(value: Any, depth: int = 0) -> Any:
+    """A payload without the wrapping of versioned objects.
+
+    :param value: what the payload holds
+    :param depth: how deep it stands; what is too deep is left out
+    """
+    if depth > _DEEPEST:
+        return None
     if isinstance(value, dict):
         if 'nova_object.data' in value:
             value = value['nova_object.data']
-        return {k: data_of(v) for k, v in value.items()}
+            return data_of(value, depth + 1)
+        return {k: data_of(v, depth + 1) for k, v in value.items()}
     if isinstance(value, list):
-        return [data_of(v) for v in value]
+        return [data_of(v, depth + 1) for v in value]
     return value
 
 
-def _facts(payload: Any) -> Iterator[str]:
+def _facts(payload: dict[str, Any]) -> Iterator[str]:
     """What a payload says of how it went, as ``key=value``."""
-    if not isinstance(payload, dict):
-        return
     for inner in (payload, *[v for v in payload.values()
                              if isinstance(v, dict)]):
         for key in _TOLD:
             value = inner.get(key)
-            if isinstance(value, str | int) and value not in ('', None):
-                yield f'{key}={value}'
-    for key in ('fault', 'exception', 'exception_message', 'error'):
+            if isinstance(value, str | int) and value != '':
+                yield f'{key}={_line(value)}'
+    for key in _FAULTS:
         value = payload.get(key)
         if isinstance(value, dict):
-            value = ' '.join(str(value[k]) for k in (
-                'exception', 'exception_message', 'message',
+            value = ' '.join(_line(value[k]) for k in (
+                'class', 'exception', 'exception_message', 'message',
                 'module_name', 'function_name') if value.get(k))
         if value:
-            yield f'{key}={value}'
+            yield f'{key}={_line(value)}'
 
 
-def _notification(record: dict[str, Any]) -> dict[str, Any] | None:
+def _line(value: Any) -> str:
+    """The first line of a text: a remote error brings its traceback."""
+    return str(value).strip().partition('\n')[0].rstrip()
+
+
+def _identifiers(payload: dict[str, Any]) -> str:
+    """UUIDs of what a payload is about, those nearest to its top first."""
+    if str(payload.get('typeURI', '')).endswith('cloud/audit/1.0/event'):
+        # CADF: the record, its initiator and its observer have ids as well.
+        payload = {k: v for k, v in payload.items()
+                   if k not in ('id', 'initiator', 'observer')}
+        payload |= {f'{k}_id': payload.get(k) for k in (
+            'project', 'user', 'role') if k in payload}
+    found: dict[str, None] = {}
+    level: list[tuple[str, Any]] = list(payload.items())
+    while level and len(found) < _MOST_NAMED:
+        below: list[tuple[str, Any]] = []
+        for key, value in level:
+            if _OTHERS.search(key):
+                continue
+            if isinstance(value, str):
+                if _OWN.search(key) and _UUID.fullmatch(value):
+                    found.setdefault(value)
+            elif isinstance(value, dict):
+                below.extend((str(k), v) for k, v in value.items())
+            elif isinstance(value, list):
+                below.extend((key, v) for v in value[:_MOST_NAMED])
+        level = below
+    return ' '.join(found)
+
+
+def _notification(record: dict[str, Any],
+                  timezone: str) -> dict[str, Any] | None:
     """One oslo.messaging notification."""
+    del timezone
     if isinstance(record.get('oslo.message'), str):
         record = json.loads(record['oslo.message'])
-    event_type = record.get('event_type')
-    if not event_type:
-        return None
+    event_type = str(record.get('event_type') or '')
     moment = (_moment(record.get('timestamp'))
               or _moment(record.get('received_at')))
-    if moment is None:
+    if not event_type or moment is None:
         return None
-    publisher = str(record.get('publisher_id', ''))
-    binary, _, host = publisher.replace(':', '.').partition('.')
-    payload = data_of(record.get('payload'))
-    priority = str(record.get('priority', 'info')).upper()
-    context = record.get('ctxt') or record.get('_context') or {}
-    facts = ' '.join(dict.fromkeys(_facts(payload)))
-    level = schema.LEVELS.get(priority, 20)
-    if str(event_type).endswith('.error'):
+    publisher = str(record.get('publisher_id') or '')
+    binary, _, host = publisher.replace(':', '.', 1).partition('.')
+    payload = _dict(data_of(record.get('payload')))
+    level = schema.LEVELS.get(str(record.get('priority')).upper(), 20)
+    if event_type.endswith('.error'):
         level = max(level, schema.ERROR)
-    request = context.get('request_id') or (
-        payload.get('request_id') if isinstance(payload, dict) else None)
+    context = {**_dict(record.get('_context')), **_dict(record.get('ctxt'))}
+    initiator = _dict(payload.get('initiator'))
+    for name in ('request_id', 'user_id', 'project_id',
+                 'global_request_id'):
+        context[name] = (context.get(name) or initiator.get(name)
+                         or payload.get(name))
+    facts = ' '.join(dict.fromkeys(_facts(payload)))
     return {
         'timestamp': moment, 'kind': 'notification',
         'format': 'notification', 'level': level, 'logger': event_type,
         'message': f'{event_type} {facts}'.strip(),
-        'host': host or None,
-        'tag': _publisher(binary, str(event_type)),
-        'instance': _server(payload),
-        'ctx': _context({**context, 'request_id': request})}
+        # Cinder's hosts name a back end and a pool.
+        'host': host.partition('@')[0] or None,
+        'tag': _PUBLISHERS.get(binary, binary) or None,
+        'instance': _server(payload), 'named': _identifiers(payload),
+        'ctx': _context(context)}
 
 
-def _publisher(name: str, event_type: str) -> str:
-    """The binary behind a publisher id such as ``compute.cmp1``."""
-    if '-' in name:
-        return name
-    project = {'compute': 'nova', 'conductor': 'nova', 'scheduler': 'nova',
-               'api': 'nova', 'network': 'neutron', 'volume': 'cinder',
-               'snapshot': 'cinder', 'image': 'glance'}.get(name)
-    if name in ('identity', 'keystone'):
-        return 'keystone'
-    if name == 'network':
-        return 'neutron-server'
-    return f'{project}-{name}' if project else name
-
-
-def _server(payload: Any) -> str | None:
+def _server(payload: dict[str, Any]) -> str | None:
     """The UUID of the server that a payload is about."""
-    if not isinstance(payload, dict):
-        return None
     for key in ('instance_id', 'instance_uuid'):
         if payload.get(key):
             return str(payload[key])
     if 'flavor' in payload and payload.get('uuid'):
         return str(payload['uuid'])
-    return None
+    properties = _dict(_dict(payload.get('request_spec')).get(
+        'instance_properties'))
+    return str(properties['uuid']) if properties.get('uuid') else None
 
 
 _READERS = {'log': _oslo, 'journal': _journal,
@@ -221,29 +312,39 @@ _READERS = {'log': _oslo, 'journal': _journal,
 
 
 def headers(lines: pl.DataFrame, kind: str,
-            canonical: dict[str, pl.DataType]) -> pl.DataFrame:
+            canonical: dict[str, pl.DataType],
+            timezone: str = 'UTC') -> pl.DataFrame:
     """The fields of every line that is a record of the kind.
 
     :param lines: ``index`` and ``raw``
     :param kind: ``log``, ``journal`` or ``notifications``
     :param canonical: columns of the result
+    :param timezone: IANA name of the zone of time stamps without an offset
     :returns: one row a record; lines that are none are left out
     """
     read = _READERS[kind]
     rows = []
-    for index, raw in lines.select('index', 'raw').iter_rows():
-        if not raw.startswith('{'):
-            continue
+    for index, raw in lines.select('index', 'raw').filter(
+            pl.col('raw').str.starts_with('{')).iter_rows():
         try:
             record = json.loads(raw)
-            found = read(record) if isinstance(record, dict) else None
-        except (ValueError, TypeError, AttributeError, OverflowError,
-                RecursionError):
+            found = read(record, timezone)
+        except (ValueError, TypeError, AttributeError, LookupError, OSError,
+                ArithmeticError, RecursionError):
+            # Whatever else the line is, it is kept as it stands.
             continue
         if found is not None:
             found['index'] = index
             rows.append(found)
     return _frame(rows, canonical)
+
+
+def _whole(value: Any) -> int | None:
+    """A process number, if it is one."""
+    text = str(value)
+    if not (text.isascii() and text.isdigit() and len(text) <= 10):
+        return None
+    return int(text) if int(text) < 1 << 32 else None
 
 
 def _frame(rows: list[dict[str, Any]],
@@ -255,10 +356,10 @@ def _frame(rows: list[dict[str, Any]],
         for name in canonical:
             value = row.get(name)
             if name in strings and value is not None:
+                # A lone surrogate is no text that could be stored.
                 value = str(value).encode('utf-8', 'replace').decode()
-            elif name in ('pid', 'level') and value is not None:
-                value = int(value) if str(value).isdigit() else None
-                value = value if value is None or value < 1 << 32 else None
+            elif name == 'pid':
+                value = _whole(value)
             columns[name].append(value)
     columns['body'] = [0] * len(rows)
     columns['folds'] = [False] * len(rows)

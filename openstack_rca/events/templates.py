@@ -27,7 +27,10 @@ import polars as pl
 VARIABLE = '<*>'
 
 _WORD = r'[\w.\-]*\d[\w.\-]*'
-_QUOTED = r"""([\s(\[{=:,]u?)(?:'[^'\n]*'|"[^"\n]*")"""
+#: Function, file and line, which oslo.log adds to DEBUG records (DevStack in
+#: braces): where a release is installed is no part of what it says.
+_PLACE = r' (?:\{\{(?:\(pid=<\*>\) )?)?\S+ /\S+\.py:<\*>(?:\}\})?$'
+_QUOTED = r"""([\s(\[{=:,@]u?)(?:'[^'\n]*'|"[^"\n]*")|^'[^'\n]*'"""
 _BRACED = r'\{[^{}\n]*\}|\[[^\[\]\n]*\]'
 _REPEATED = r'<\*>(?:[\s,:;/|]*(?:and )?<\*>)+'
 
@@ -48,8 +51,9 @@ def mask(message: pl.Expr) -> pl.Expr:
 
 
 def _finish(text: pl.Expr) -> pl.Expr:
-    """Mask quoted, braced and repeated variables."""
+    """Mask quoted, braced and repeated variables, drop the place."""
     return (text
+            .str.replace(_PLACE, '')
             .str.replace_all(_QUOTED, '${1}' + VARIABLE)
             .str.replace_all(_BRACED, VARIABLE)
             .str.replace_all(_REPEATED, VARIABLE)

@@ -159,6 +159,9 @@ def shorten(text: str, columns: int, ellipsis: str = '...',
     if around is None or around < fit(text, columns - mark) - 8:
         return text[:fit(text, columns - mark)].rstrip() + ellipsis
     start = around - min(around, columns // 3)
+    # Better to begin with a word than in the middle of one.
+    space = text.find(' ', start, around)
+    start = space + 1 if 0 <= space < around else start
     rest = text[start:]
     if width(rest) <= columns - mark:
         # The telling part stands near the end: show all of the end.
@@ -210,7 +213,6 @@ def excerpt(text: str, columns: int, lines: int = 3, ellipsis: str = '...',
     """
     # No more of a monstrous line is looked at than could ever be shown.
     head, _, rest = text.partition('\n')
-    found = [visible(message(head[:20000])).strip()]
     others = [line for line in rest[-200000:].split('\n') if line.strip()]
     raised = None
     for line in reversed(others[-400:]):
@@ -218,14 +220,17 @@ def excerpt(text: str, columns: int, lines: int = 3, ellipsis: str = '...',
         if RAISED.match(body):
             raised = visible(body)
             break
-    room = lines - 1 if raised and raised not in found[0] else lines
-    first = found[0]
+    first = visible(message(head[:20000])).strip()
+    if raised and raised.partition(': ')[2][:200] in first and (
+            raised.partition(': ')[2] or raised in first):
+        raised = None
+    room = lines - 1 if raised else lines
     at = telling(first, words)
     if width(first) > columns * room:
         first = shorten(first, columns * room - room, ellipsis, at)
     out = wrap(first, columns)[:room]
     shown = 1
-    if raised and raised not in found[0]:
+    if raised:
         out.append(shorten(raised, columns, ellipsis))
         shown = 2
     return out, max(0, 1 + len(others) - shown)

@@ -22,9 +22,9 @@ import html
 import re
 from typing import Any
 
+from openstack_rca.osc import text as text_utils
 from openstack_rca.osc.formatters import base
 from openstack_rca.osc.formatters import view
-from openstack_rca.osc import text as text_utils
 
 POLICY = ("default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
           "base-uri 'none'; form-action 'none'")
@@ -225,7 +225,7 @@ def _moment(value: object) -> str:
 
 
 def _causes(document: dict[str, Any]) -> list[str]:
-    hypotheses = view.items(document, 'hypotheses')
+    hypotheses, unlikely = view.likely(document)
     known = view.evidence_by_id(document)
     out = ['<h2>Causes</h2>'] if hypotheses else []
     for index, item in enumerate(hypotheses, 1):
@@ -249,34 +249,49 @@ def _causes(document: dict[str, Any]) -> list[str]:
         if location:
             out.append('<p class="dim">In the code: '
                        f'<code>{escape(location)}</code></p>')
-        pieces = view.cited(document, item.get('evidence'))
-        for piece in pieces[:5]:
-            out += _piece(piece)
-        if len(pieces) > 5:
-            rest = [str(piece.get('id')) for piece in pieces[5:45]]
-            out.append(f'<p class="dim">and {len(pieces) - 5} more: '
-                       f'{_links(rest, known)}</p>')
+        pieces = view.alike(view.cited(document, item.get('evidence')))
+        for piece, others in pieces[:5]:
+            out += _piece(piece, others, known)
+        rest = [name for piece, others in pieces[5:]
+                for name in (str(piece.get('id')), *others)]
+        if rest:
+            out.append(f'<p class="dim">and {len(rest)} more: '
+                       f'{_links(rest[:40], known)}</p>')
         remedies = view.words(item.get('remedy'))
         if remedies:
             out += ['<p><strong>What to do</strong></p>', '<ul>']
             out += [f'<li>{escape(remedy)}</li>' for remedy in remedies]
             out.append('</ul>')
         out.append('</section>')
+    if unlikely:
+        out += ['<h3>Less likely</h3>', '<ul>']
+    for item in unlikely:
+        cites = _links(view.words(item.get('evidence'))[:6], known)
+        out.append(f'<li>{escape(item.get("cause") or "")} '
+                   f'<span class="dim">({escape(view.at_host(item))}, '
+                   f'{text_utils.percent(item.get("confidence"))}'
+                   + (f', {cites}' if cites else '') + ')</span></li>')
+    if unlikely:
+        out.append('</ul>')
     return out
 
 
-def _piece(piece: dict[str, Any]) -> list[str]:
+def _piece(piece: dict[str, Any], others: list[str],
+           known: Iterable[str]) -> list[str]:
     """A cited piece, shortened, with a link to all of it."""
     name = str(piece.get('id') or '')
     lines, hidden = text_utils.excerpt(
-        str(piece.get('text') or piece.get('template') or ''), 110, 4)
+        str(piece.get('text') or ''), 110, 4)
     text = '\n'.join(lines)
     if hidden:
         text += f'\n... {text_utils.plural(hidden, "more line")}'
     return [f'<div class="piece"><div class="where">'
             f'<a href="#{_anchor(name)}">{escape(name)}</a> '
             f'{_where(piece)}</div>',
-            f'<pre>{escape(text, keep=chr(10))}</pre></div>']
+            f'<pre>{escape(text, keep=chr(10))}</pre>'
+            + (f'<div class="where dim">{len(others)} more like it: '
+               f'{_links(others[:12], known)}</div>' if others else '')
+            + '</div>']
 
 
 def _picture(document: dict[str, Any]) -> list[str]:

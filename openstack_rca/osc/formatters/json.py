@@ -13,8 +13,8 @@
 
 from typing import Any
 
-from openstack_rca.osc.formatters import base
 from openstack_rca.osc import output
+from openstack_rca.osc.formatters import base
 
 
 class JsonFormatter(base.DocumentFormatter):

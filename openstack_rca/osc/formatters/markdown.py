@@ -19,9 +19,9 @@ no link, no image, no mention and no HTML of a log comes alive.
 import re
 from typing import Any
 
+from openstack_rca.osc import text as text_utils
 from openstack_rca.osc.formatters import base
 from openstack_rca.osc.formatters import view
-from openstack_rca.osc import text as text_utils
 
 _SPECIAL = re.compile(r'([\\`*_{}\[\]<>#|~!$^])')
 _LIVE = {'@': '&#64;', '://': '&#58;//', 'www.': 'www&#46;'}
@@ -116,7 +116,8 @@ def _headline(document: dict[str, Any]) -> list[str]:
 
 def _causes(document: dict[str, Any]) -> list[str]:
     lines: list[str] = []
-    for index, item in enumerate(view.items(document, 'hypotheses'), 1):
+    hypotheses, unlikely = view.likely(document)
+    for index, item in enumerate(hypotheses, 1):
         if index == 1:
             lines += ['## Causes', '']
         cause = escape(item.get('cause') or 'Unknown cause')
@@ -130,25 +131,33 @@ def _causes(document: dict[str, Any]) -> list[str]:
         location = view.code(item.get('location'))
         if location:
             lines += ['', f'In the code: {code(location)}']
-        pieces = view.cited(document, item.get('evidence'))
+        pieces = view.alike(view.cited(document, item.get('evidence')))
         if pieces:
             lines += ['', 'Evidence:', '']
-        for piece in pieces[:5]:
-            lines.append(_cite(piece))
-        if len(pieces) > 5:
-            names = ', '.join(escape(piece.get('id'))
-                              for piece in pieces[5:25])
-            lines.append(f'- and {len(pieces) - 5} more: {names}')
+        for piece, others in pieces[:5]:
+            more = f' ({len(others)} more like it)' if others else ''
+            lines.append(_cite(piece) + more)
+        rest = [name for piece, others in pieces[5:]
+                for name in (str(piece.get('id')), *others)]
+        if rest:
+            names = ', '.join(escape(name) for name in rest[:20])
+            lines.append(f'- and {len(rest)} more: {names}')
         remedies = view.words(item.get('remedy'))
         if remedies:
             lines += ['', 'What to do:', '']
             lines += [f'- {escape(remedy)}' for remedy in remedies]
         lines.append('')
-    return lines
+    if unlikely:
+        lines += ['### Less likely', '']
+    for item in unlikely:
+        lines.append(f'- {escape(item.get("cause") or "")} '
+                     f'({code(view.at_host(item))}, '
+                     f'{text_utils.percent(item.get("confidence"))})')
+    return [*lines, ''] if unlikely else lines
 
 
 def _cite(piece: dict[str, Any]) -> str:
-    text = str(piece.get('text') or piece.get('template') or '')
+    text = str(piece.get('text') or '')
     shown, _ = text_utils.excerpt(text, 200, 2)
     parts = [escape(piece.get('id') or ''), code(view.place(piece)),
              text_utils.clock(piece.get('timestamp')),
@@ -160,8 +169,9 @@ def _cite(piece: dict[str, Any]) -> str:
 
 def _evidence(document: dict[str, Any]) -> list[str]:
     wanted: dict[str, dict[str, Any]] = {}
-    for item in view.items(document, 'hypotheses'):
-        for piece in view.cited(document, item.get('evidence'))[:5]:
+    for item in view.likely(document)[0]:
+        for piece, _ in view.alike(
+                view.cited(document, item.get('evidence')))[:5]:
             wanted.setdefault(str(piece.get('id')), piece)
     if not wanted:
         wanted = {str(piece.get('id')): piece

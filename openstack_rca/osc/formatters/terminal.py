@@ -13,9 +13,9 @@
 
 from typing import Any
 
+from openstack_rca.osc import text as text_utils
 from openstack_rca.osc.formatters import base
 from openstack_rca.osc.formatters import view
-from openstack_rca.osc import text as text_utils
 
 _CODES = {'bold': '1', 'dim': '2', 'red': '31', 'green': '32',
           'yellow': '33', 'blue': '34', 'cyan': '36'}
@@ -35,7 +35,8 @@ _EVIDENCE_OTHERS = 3
 _TIMELINE = 20
 _PATTERNS = 8
 _SKIPPED = 8
-_COVERAGE = 12
+#: More sources than these are summed up.
+_COVERAGE = 8
 
 
 class _Page:
@@ -118,11 +119,22 @@ class ReportFormatter(base.DocumentFormatter):
 
 def _report(page: _Page, document: dict[str, Any]) -> None:
     _headline(page, document)
-    hypotheses = view.items(document, 'hypotheses')
+    hypotheses, unlikely = view.likely(document)
     if hypotheses:
         page.title('Causes' if len(hypotheses) > 1 else 'Cause')
+    shown: set[str] = set()
     for index, hypothesis in enumerate(hypotheses):
-        _hypothesis(page, document, hypothesis, index)
+        _hypothesis(page, document, hypothesis, index, shown)
+    if unlikely:
+        page.add()
+        page.flow('Less likely', 4, style='bold')
+    for hypothesis in unlikely:
+        cites = ', '.join(view.words(hypothesis.get('evidence'))[:3])
+        page.flow(
+            f'{text_utils.visible(hypothesis.get("cause") or "")} '
+            f'({view.at_host(hypothesis)}, '
+            f'{text_utils.percent(hypothesis.get("confidence"))}'
+            + (f', {cites})' if cites else ')'), 6, f'    {page.bullet} ')
     if not hypotheses:
         _observations(page, document)
     _timeline(page, document)
@@ -170,7 +182,8 @@ def _headline(page: _Page, document: dict[str, Any]) -> None:
 
 
 def _hypothesis(page: _Page, document: dict[str, Any],
-                hypothesis: dict[str, Any], index: int) -> None:
+                hypothesis: dict[str, Any], index: int,
+                shown: set[str]) -> None:
     rank = hypothesis.get('rank') or index + 1
     if index:
         page.add()
@@ -193,13 +206,16 @@ def _hypothesis(page: _Page, document: dict[str, Any],
     location = view.code(hypothesis.get('location'))
     if location:
         page.flow(f'in the code: {location}', 4, style='dim')
-    pieces = view.cited(document, hypothesis.get('evidence'))
+    pieces = view.alike(view.cited(document, hypothesis.get('evidence')))
     most = _EVIDENCE_FIRST if index == 0 else _EVIDENCE_OTHERS
-    for piece in pieces[:most]:
-        _evidence(page, document, piece)
-    more = len(pieces) - most
-    if more > 0:
-        names = [str(piece.get('id')) for piece in pieces[most:]]
+    for piece, others in pieces[:most]:
+        again = str(piece.get('id')) in shown
+        shown.add(str(piece.get('id')))
+        _evidence(page, document, piece, others, again)
+    names = [name for piece, others in pieces[most:]
+             for name in (text_utils.visible(piece.get('id')), *others)]
+    more = len(names)
+    if more:
         listed = ', '.join(names[:6]) + (
             page.ellipsis if len(names) > 6 else '')
         page.flow(f'and {text_utils.plural(more, "more line")}: {listed} '
@@ -212,7 +228,8 @@ def _hypothesis(page: _Page, document: dict[str, Any],
 
 
 def _evidence(page: _Page, document: dict[str, Any],
-              piece: dict[str, Any]) -> None:
+              piece: dict[str, Any], others: list[str] | None = None,
+              again: bool = False) -> None:
     level = text_utils.visible(piece.get('level') or '')
     name = text_utils.visible(piece.get('id') or '')
     where = view.place(piece)
@@ -220,6 +237,8 @@ def _evidence(page: _Page, document: dict[str, Any],
     # The path is what gets copied into an editor: it is never cut, the rest
     # goes to a line of its own where both do not fit.
     facts = [time, level, view.who(piece)]
+    if again:
+        facts.append('(shown above)')
     facts = [fact for fact in facts if fact]
     tail = ' '.join(facts)
     head = f'    {name} ' if name else '    '
@@ -231,7 +250,9 @@ def _evidence(page: _Page, document: dict[str, Any],
         page.add(' ' * len(head) + _painted_tail(
             page, text_utils.shorten(tail, page.columns - len(head),
                                      page.ellipsis), level))
-    text = piece.get('text') or piece.get('template') or ''
+    if again:
+        return
+    text = piece.get('text') or ''
     lines, hidden = text_utils.excerpt(
         str(text), page.columns - 8, 3, page.ellipsis,
         view.issue_words(document))
@@ -241,8 +262,10 @@ def _evidence(page: _Page, document: dict[str, Any],
     if hidden:
         notes.append(f'{text_utils.plural(hidden, "more line")} of this '
                      f'event')
-    for why in view.words(piece.get('why')):
-        notes.append(why)
+    notes += view.words(piece.get('why'))
+    if others:
+        notes.append(f'{len(others)} more like it: ' + ', '.join(others[:4])
+                     + (page.ellipsis if len(others) > 4 else ''))
     if notes:
         page.add(' ' * 8 + page.paint(text_utils.shorten(
             f'({"; ".join(notes)})', page.columns - 8, page.ellipsis),
@@ -281,12 +304,20 @@ def _timeline(page: _Page, document: dict[str, Any]) -> None:
     names = [view.who(entry) for _, entry in entries if entry]
     column = min(max((text_utils.width(name) for name in names), default=0),
                  26)
+    last = ''
     for skipped, entry in entries:
         if skipped:
             page.add(page.paint(
                 f'  {page.ellipsis} {skipped} more', 'dim'))
         if not entry:
             continue
+        said = f'{view.who(entry)} {entry.get("text")}'
+        if said == last and not skipped:
+            page.add(page.paint(
+                f'  {text_utils.clock(entry.get("timestamp"))}  '
+                f'{" " * column} the same again', 'dim'))
+            continue
+        last = said
         day = text_utils.day(entry.get('timestamp'))
         if day and day != today:
             page.add(page.paint(f'  {day}', 'dim'))
@@ -353,7 +384,10 @@ def _similar(page: _Page, document: dict[str, Any]) -> None:
 
 
 def _recommendations(page: _Page, document: dict[str, Any]) -> None:
-    found = view.items(document, 'recommendations')
+    told = {remedy for item in view.likely(document)[0]
+            for remedy in view.words(item.get('remedy'))}
+    found = [item for item in view.items(document, 'recommendations')
+             if text_utils.visible(item.get('text') or '') not in told]
     if not found:
         return
     page.title('What to do next')
@@ -376,12 +410,11 @@ def _coverage(page: _Page, document: dict[str, Any]) -> None:
             page.flow(f'{text_utils.plural(len(coverage), "source")}, '
                       f'{text_utils.instant(begin)} to '
                       f'{text_utils.instant(end)} UTC', 2)
-        for item in coverage[:_COVERAGE]:
+        few = len(coverage) <= _COVERAGE
+        for item in coverage if few else ():
             _covered(page, item)
-        more = len(coverage) - _COVERAGE
-        if more > 0:
-            page.flow(f"and {text_utils.plural(more, 'more source')} "
-                      f"('openstack rca source list' shows all)", 2,
+        if not few:
+            page.flow("'openstack rca source list' shows them.", 2,
                       style='dim')
     if skipped:
         page.title('What was not read')

@@ -38,6 +38,9 @@ NO_CAUSE = {
         'in the folder.',
 }
 
+#: Hypotheses below this confidence are told in one line.
+UNLIKELY = 0.05
+
 ERRORS = frozenset({'ERROR', 'CRITICAL', 'FATAL', 'TRACE'})
 
 
@@ -75,6 +78,40 @@ def cited(document: dict[str, Any],
     """The pieces of evidence that a claim cites, in its order."""
     known = evidence_by_id(document)
     return [known[str(name)] for name in ids or () if str(name) in known]
+
+
+def alike(pieces: list[dict[str, Any]]) -> list[
+        tuple[dict[str, Any], list[str]]]:
+    """Pieces of evidence without those that say the same again.
+
+    :param pieces: cited pieces, in order
+    :returns: the first of each kind, and the ids of the others like it
+    """
+    groups: dict[object, tuple[dict[str, Any], list[str]]] = {}
+    for index, piece in enumerate(pieces):
+        key = ((piece['template'], piece.get('binary'), piece.get('host'))
+               if piece.get('template') else index)
+        if key in groups:
+            groups[key][1].append(text_utils.visible(piece.get('id')))
+        else:
+            groups[key] = (piece, [])
+    return list(groups.values())
+
+
+def likely(document: dict[str, Any]) -> tuple[
+        list[dict[str, Any]], list[dict[str, Any]]]:
+    """The hypotheses worth a person's time, and the rest.
+
+    :returns: the first and all that are not unlikely, and the others
+    """
+    first: list[dict[str, Any]] = []
+    rest: list[dict[str, Any]] = []
+    for item in items(document, 'hypotheses'):
+        confidence = item.get('confidence')
+        unlikely = (isinstance(confidence, (int, float))
+                    and confidence < UNLIKELY)
+        (rest if unlikely and (first or rest) else first).append(item)
+    return first, rest
 
 
 def place(item: dict[str, Any]) -> str:
@@ -204,7 +241,8 @@ def templates(document: dict[str, Any]) -> list[tuple[str, str]]:
             if item.get(name):
                 notes.append(text_utils.visible(item[name]))
                 break
-        text = item.get('text') or item.get('template') or item.get('id')
+        text = (item.get('pattern') or item.get('text')
+                or item.get('template'))
         out.append((', '.join(notes), text_utils.visible(text or '')))
     return out
 

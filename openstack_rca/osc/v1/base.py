@@ -21,14 +21,14 @@ import sys
 from typing import Any
 from typing import TYPE_CHECKING
 
-from osc_lib.command import command
 from osc_lib import exceptions
+from osc_lib.command import command
 
 from openstack_rca import exception
 
 if TYPE_CHECKING:
-    from openstack_rca.engine import local
     from openstack_rca.analysis import scope
+    from openstack_rca.engine import local
 
 FORMATTERS = 'openstack_rca.formatters'
 
@@ -132,10 +132,10 @@ class DocumentCommand(RCACommand):
         """Build the parser, see cliff."""
         from stevedore import extension
         parser = super().get_parser(prog_name)
-        self._formatters = {
-            found.name: found.plugin for found in extension.ExtensionManager(
-                self.formatter_namespace)
-            if self.kind in found.plugin.kinds}
+        found: extension.ExtensionManager[Any] = extension.ExtensionManager(
+            self.formatter_namespace)
+        self._formatters = {item.name: item.plugin for item in found
+                            if self.kind in item.plugin.kinds}
         group = parser.add_argument_group('output')
         group.add_argument(
             '-f', '--format', dest='formatter',
@@ -157,8 +157,8 @@ class DocumentCommand(RCACommand):
         :param parsed_args: the options
         :raises BrokenPipeError: nobody reads any more
         """
-        from openstack_rca.osc.formatters import base
         from openstack_rca.osc import output
+        from openstack_rca.osc.formatters import base
         stream = self.app.stdout
         options = base.Options(
             columns=output.columns(stream),

@@ -70,7 +70,7 @@ class ListEvents(base.Lister):
                 'There are more than %d events: narrow the time or the '
                 'words, or raise --limit.', parsed_args.limit)
         chosen = parsed_args.formatter
-        shown = _COLUMNS
+        shown: tuple[tuple[str, str], ...] = _COLUMNS
         if (parsed_args.long or parsed_args.columns
                 or chosen in columns.ENCODED):
             shown = _COLUMNS + _LONG
