@@ -218,9 +218,14 @@ class Builder:
     def _places(index: int, candidate: ranking.Candidate,
                 places: list[location.Place]) -> list[location.Place]:
         """Places in the code of a component's own project."""
-        if candidate.component in _INFRASTRUCTURE \
-                or candidate.category in _NOT_CODE:
+        if candidate.component in _INFRASTRUCTURE:
             return []
+        if candidate.category in _NOT_CODE:
+            # Only what its own events show, not what else went wrong.
+            shown = sorted((e for f in candidate.findings
+                            for e in f.events), key=lambda e: (
+                                e['timestamp'], e['line']))
+            places = location.rank([(e['text'], None) for e in shown])
         service = components.of_service(candidate.component)
         own = [p for p in places if location.service_of(p) == service]
         if index == 0:

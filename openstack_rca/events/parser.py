@@ -146,11 +146,11 @@ def _lines(parts: list[Part]) -> pl.DataFrame:
     whole = data[0] if len(data) == 1 else b'\n'.join(data)
     del data
     try:
-        text = whole.decode('utf-8')
-        raw = pl.Series('raw', [text]).str.split('\n').explode(
-            empty_as_null=False)
+        # Polars looks whether it is UTF-8, faster than a detour by Python.
+        raw = pl.Series('raw', [whole]).cast(pl.String).str.split(
+            '\n').explode(empty_as_null=False)
         sizes = raw.str.len_bytes()
-    except UnicodeDecodeError:
+    except pl.exceptions.PolarsError:
         pieces = whole.split(b'\n')
         raw = pl.Series('raw', [p.decode('utf-8', 'replace')
                                 for p in pieces], dtype=pl.String)

@@ -325,16 +325,15 @@ def _timeline(page: _Page, document: dict[str, Any]) -> None:
         level = view.level(entry, known)
         name = text_utils.shorten(view.who(entry), column, page.ellipsis)
         name += ' ' * (column - text_utils.width(name))
-        cites = ','.join(view.words(entry.get('evidence'))[:2])
-        room = page.columns - 16 - column - (len(cites) + 2 if cites else 0)
+        cites = ','.join(view.words(entry.get('evidence'))[:2]).rjust(4)
+        room = page.columns - 17 - column - len(cites) - 2
         text = text_utils.visible(text_utils.message(
             str(entry.get('text') or '').split('\n', 1)[0][:5000]))
         text = text_utils.shorten(text, room, page.ellipsis,
                                   text_utils.telling(text))
         line = page.paint(text, _LEVELS.get(level.upper(), ''))
-        if cites:
-            line += ' ' * (room - text_utils.width(text)) + '  ' + page.paint(
-                cites, 'dim')
+        line += ' ' * (room - text_utils.width(text) + 2) + page.paint(
+            cites, 'dim')
         page.add(f'  {text_utils.clock(entry.get("timestamp")):12}  '
                  f'{page.paint(name, "cyan")} {line}')
 
@@ -522,7 +521,7 @@ def _step(page: _Page, event: dict[str, Any], column: int) -> None:
 
 
 def _delta(milliseconds: float) -> str:
-    """The time since the event before, in at most nine columns."""
+    """The time since the first event, in at most nine columns."""
     value = max(milliseconds, -999999.0)
     if abs(value) < 10_000:
         return f'{value:+.0f}ms'

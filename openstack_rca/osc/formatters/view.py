@@ -235,7 +235,7 @@ def templates(document: dict[str, Any]) -> list[tuple[str, str]]:
                 notes += words(item[name])
                 break
         count = item.get('count', item.get('events'))
-        if isinstance(count, int):
+        if isinstance(count, int) and f'{count} times' not in ''.join(notes):
             notes.append(f'{count:,} times' if count != 1 else 'once')
         for name in ('binary', 'service'):
             if item.get(name):
