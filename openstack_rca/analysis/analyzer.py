@@ -24,6 +24,7 @@ import uuid
 import polars as pl
 
 
+from openstack_rca.analysis import activity
 from openstack_rca.analysis import evidence as gathering
 from openstack_rca.analysis import location
 from openstack_rca.analysis import processes
@@ -37,6 +38,8 @@ from openstack_rca.store import base as stores
 
 #: Below this score nobody is named as the cause.
 _LEAST_SCORE = 0.25
+#: Below this score a candidate is not worth a line.
+_LEAST_SHOWN = 0.05
 #: Quiet windows in which an error has to occur to be a habit.
 _HABIT = 2
 #: Error records whose tracebacks are read.
@@ -82,14 +85,18 @@ class Analyzer:
         findings = gathering.findings(seen)
         findings += processes.findings(self._store, scope, seen)
         relevance = gathering.words(seen, scope.words)
-        ranked = [c for c in ranking.rank(findings, scope.services)
-                  if c.score >= 0.05]
         errors = self._errors(scope, seen)
+        busy = activity.busiest(self._store, scope)
+        if not errors and scope.words:
+            findings += activity.suspect(self._store, scope, busy)
+        ranked = [c for c in ranking.rank(findings, scope.services)
+                  if c.score >= _LEAST_SHOWN]
         places = location.rank([
             (r['text'], r['logger']) for r in errors])
         clock.lap('rank')
         builder = report.Builder(seen, relevance, self._limits)
-        document = builder.build(ranked, places, errors)
+        document = builder.build(
+            ranked, places, errors, [a.place for a in busy])
         events, levels, services = self._counts(seen)
         verdict = self._verdict(ranked, levels)
         document |= {

@@ -395,7 +395,7 @@ def unusual(row: dict[str, Any]) -> float:
     count, expected = row.get('together'), row.get('expected')
     if not count:
         return 1.0
-    return max(0.08, 1 - min(1.0, (expected or 0.0) / count))
+    return max(0.08, 1 - min(1.0, float(expected or 0.0) / float(count)))
 
 
 def _plain(row: dict[str, Any], component: str) -> list[clues.Blame]:

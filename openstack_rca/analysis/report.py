@@ -41,6 +41,8 @@ _MAX_NAMES = 50
 #: Kinds of fault that start outside of the code.
 _NOT_CODE = frozenset((
     'capacity', 'quota', 'authentication', 'permission', 'configuration'))
+#: Kinds of fault for which the code that did the work is worth a look.
+_CODE = frozenset(('code_defect', 'unknown', 'data', 'hang', 'image'))
 _INFRASTRUCTURE = frozenset((
     'mariadb', 'rabbitmq', 'memcached', 'libvirt', 'storage', 'disk',
     'network', 'dns', 'clock', 'client', 'other', 'ovn'))
@@ -95,6 +97,7 @@ class Builder:
     def __init__(self, seen: gathering.Evidence,
                  relevance: dict[int, float], limits: Limits) -> None:
         self._limits = limits
+        self._busy: list[location.Place] = []
         self._seen = seen
         self._relevance = relevance
         self._numbers: dict[tuple[str, int], str] = {}
@@ -102,13 +105,16 @@ class Builder:
 
     def build(self, ranked: list[ranking.Candidate],
               places: list[location.Place],
-              errors: list[dict[str, Any]]) -> dict[str, Any]:
+              errors: list[dict[str, Any]],
+              busy: list[location.Place]) -> dict[str, Any]:
         """A report without its frame.
 
         :param ranked: candidates, the likeliest first
         :param places: places in the code, the likeliest first
         :param errors: error records, the oldest first
+        :param busy: places that did most of the work for users
         """
+        self._busy = busy
         top = ranked[:self._limits.hypotheses]
         hypotheses = [self._hypothesis(i, c, ranked, places, errors)
                       for i, c in enumerate(top)]
@@ -129,7 +135,10 @@ class Builder:
             'hypotheses': hypotheses, 'evidence': self._rows,
             'timeline': timeline, 'patterns': self._patterns(),
             'similar': [], 'recommendations': self._advice(hypotheses),
-            'narrative': None}
+            'narrative': {
+                'backend': 'none', 'model': None,
+                'text': self._summary(top), 'claims': [], 'dropped': [],
+                'tokens': 0, 'cost': 0.0}}
 
     def _cite(self, row: dict[str, Any], why: str | None) -> str | None:
         """The number of an event as evidence; None when there are enough."""
@@ -190,13 +199,20 @@ class Builder:
             r for f in candidate.findings if f.category == category
             for r in f.remedy))[:3]
         where = self._places(index, candidate, places)
+        first = _place(where[0]) if where else None
+        others = where[1:]
+        if index == 0 and category in _CODE \
+                and candidate.component not in _INFRASTRUCTURE:
+            known = {p.file for p in where}
+            others = others + [p for p in self._busy
+                               if p.file not in known]
         return {
             'rank': index + 1, 'cause': self._cause(best, candidate),
             'component': candidate.component, 'category': category,
             'host': candidate.host or None,
             'confidence': ranking.confidence(ranked, index),
-            'location': _place(where[0]) if where else None,
-            'locations': [_place(p) for p in where[1:_MAX_LOCATIONS]],
+            'location': first,
+            'locations': [_place(p) for p in others[:_MAX_LOCATIONS]],
             'evidence': list(cited), 'remedy': remedy, 'signature': None}
 
     @staticmethod

@@ -17,7 +17,6 @@ import polars as pl
 
 from openstack_rca.store import base as stores
 
-
 _NOTHING = 'There is not enough evidence to name a cause.'
 
 

@@ -19,14 +19,11 @@ import contextlib
 import dataclasses
 import datetime
 import os
-from typing import Any
 
 from oslo_log import log as logging
 import polars as pl
 
-from openstack_rca.events import identity
 from openstack_rca.events import parser
-from openstack_rca.events import schema
 from openstack_rca.sources import base as sources
 from openstack_rca.store import base as stores
 
@@ -38,8 +35,6 @@ _SMALL = 1 << 20
 _MOST_TOGETHER = 500
 #: Rows of a segment: few enough to be held, enough for good compression.
 _SEGMENT = 250_000
-_INSTANCE = r'\[instance: ([0-9a-f\-]{36})\]'
-_MOST_LENGTH = (1 << 32) - 1
 
 LOG = logging.getLogger(__name__)
 
@@ -238,32 +233,6 @@ def _origin(file: sources.LogFile, timezone: str) -> parser.Origin:
         binary=file.binary, host=file.host, timezone=timezone, year=year)
 
 
-def _joined(last: pl.DataFrame, row: dict[str, Any],
-            first: dict[str, Any]) -> pl.DataFrame:
-    """A record and what continues it, as if parsed at once.
-
-    :param last: the record
-    :param row: the same as a row
-    :param first: the event that is its rest
-    """
-    text = (row['text'] + '\n' + first['text'])[:parser.MAX_TEXT]
-    length = first['offset'] + first['length'] - row['offset']
-    joined = last.with_columns(
-        text=pl.lit(text),
-        lines=pl.lit(row['lines'] + first['lines'], dtype=pl.UInt32),
-        length=pl.lit(min(length, _MOST_LENGTH), dtype=pl.UInt32))
-    if row['message'] is not None:
-        return joined
-    told = pl.col('text').str.slice(pl.col('body'))
-    instance = pl.col('text').str.head(pl.col('body')).str.extract(_INSTANCE)
-    found = identity.resources(told)
-    return joined.with_columns(
-        addresses=identity.addresses(told),
-        resources=pl.when(instance.is_not_null()).then(
-            pl.concat_list(instance, found).list.unique(
-                maintain_order=True)).otherwise(found))
-
-
 class _Writer:
     """Collects events in the order of the files and writes segments."""
 
@@ -316,36 +285,17 @@ class _Writer:
                 setattr(reading, name, pick(times) if times else None)
         reading = files[0]
         if reading.last is not None:
-            events = self._unite(reading, piece, events)
+            # A record may go on where a piece was cut.
+            united = parser.unite(reading.last, piece)
+            reading.last = None
+            reading.events -= united.joined
+            reading.unparsed -= united.parsed
+            events = united.events
         if not ends:
             # The next piece may begin with the rest of the last record.
             reading.last = events.tail(1)
             events = events.head(events.height - 1)
         self._add(events, piece.templates)
-
-    @staticmethod
-    def _unite(reading: _Reading, piece: parser.Piece,
-               events: pl.DataFrame) -> pl.DataFrame:
-        """Put the front of a piece to the record that it continues."""
-        last, reading.last = reading.last, None
-        assert last is not None
-        row = last.row(0, named=True)
-        first = events.row(0, named=True)
-        if row['timestamp'] is None:
-            # Lines in front of the first header belong to its time.
-            last = last.with_columns(timestamp=pl.lit(
-                first['timestamp'], dtype=schema.EVENTS['timestamp']))
-        if piece.leads and parser.continues(first['text'], row):
-            last = _joined(last, row, first)
-            events = events.slice(1)
-            reading.events -= 1
-            if first['kind'] == 'raw' and row['kind'] != 'raw':
-                reading.unparsed -= first['lines']
-        elif first['kind'] == 'raw' and row['timestamp'] is not None:
-            # A line without a header has the time of the one before it.
-            events = pl.concat([events.head(1).with_columns(
-                timestamp=last['timestamp']), events.slice(1)])
-        return pl.concat([last, events])
 
     def _add(self, events: pl.DataFrame, templates: pl.DataFrame) -> None:
         self._events.append(events)

@@ -29,7 +29,7 @@ _ISO = r'\d{4}-\d\d-\d\d[ T][ \d]\d:\d\d:\d\d'
 _ZONE = r'(?P<zone>Z|[+-]\d\d:?\d\d)?'
 _OSLO_LEVEL = (r'(?P<level>TRACE|DEBUG|INFO|AUDIT|WARNING|WARN|ERROR|'
                r'CRITICAL)')
-_CONTEXT = r' ?(?:\[(?P<ctx>(?:-|None|req-)[^\]\n]*)\] ?)?'
+_CONTEXT = r'(?: (?:\[(?P<ctx>(?:-|None|req-)[^\]\n]*)\] ?)?|$)'
 #: What services put in front of the message of a server. It is looked for
 #: apart: two optional brackets in one expression would cost twice the time.
 _INSTANCE = r'^\[instance: ([0-9a-f\-]{36})\] ?'

@@ -33,11 +33,11 @@ _FULL = rf'(?:{_GROUP}:){{7}}{_GROUP}'
 _BRACKETED = rf'\[(?:{_FULL}|(?:{_GROUPS})?::(?:{_GROUPS})?)\](?::[0-9]{{1,5}})?'
 # Without brackets, "::" alone is punctuation.
 _V6 = rf'(?-u:\b)(?:{_FULL}|[0-9A-Fa-f]{{2,4}}(?::{_GROUP})*::(?:{_GROUPS})?)'
-_NAME = r'[A-Za-z0-9][A-Za-z0-9_\-]*(?:\.[A-Za-z0-9_\-]+)*'
+_NAME = r'[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]+)*'
 _END = r'(?:[\s/?#,;|)\]}>"\']|$)'
 #: In a URL any port goes; elsewhere a word and a short number are no peer.
 _URL = rf'//{_NAME}:[0-9]{{1,5}}{_END}'
-_PEERS = (rf'(?:^|[\s"\'(=@,]){_NAME}:[0-9]{{4,5}}'
+_PEERS = (rf'(?:^|[\s"\'(=@,])[A-Za-z]{_NAME}:[0-9]{{4,5}}'
           rf'(?:,{_NAME}:[0-9]{{4,5}})*{_END}')
 _ADDRESS = f'{_URL}|{_V4}|{_BRACKETED}|{_V6}|{_PEERS}'
 _AROUND = '/?#,;|(){}=@>"\' \t'
@@ -65,7 +65,7 @@ def addresses(text: pl.Expr) -> pl.Expr:
     """
     found = pl.element()
     plain = found.str.strip_chars(_AROUND).str.replace(
-        r'^\[([^\]]*)\]$', '${1}')
+        r'^\[?([^\[\]]*)\]$', '${1}')
     return text.str.extract_all(_ADDRESS).list.eval(plain.filter(
         ~plain.str.contains(_SOURCE_LINE)).str.split(',').explode(
             empty_as_null=False)).list.unique(maintain_order=True)

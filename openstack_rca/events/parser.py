@@ -246,12 +246,13 @@ def _canonical(hit: pl.DataFrame, form: formats.Format,
         message=pl.lit(None, dtype=pl.String),
         named=pl.lit(None, dtype=pl.String),
         folds=pl.lit(form.folds),
-        format=pl.lit(form.name)).cast(_CANONICAL)  # type: ignore[arg-type]
+        format=pl.lit(form.name)).select(list(_CANONICAL)).cast(
+            _CANONICAL)  # type: ignore[arg-type]
 
 
 def _number(digits: pl.Expr) -> pl.Expr:
     """A number that is not without bounds."""
-    number = digits.cast(pl.Float32, strict=False)
+    number = digits.cast(pl.Float64, strict=False)
     return pl.when(number.is_finite()).then(number)
 
 
@@ -509,7 +510,8 @@ def _program(tag: str) -> tuple[str | None, str]:
     plain = tag[:256].replace('/', '-').replace('!', '-')
     name = naming.describe(f'{plain}.log')
     if name.known and name.service:
-        return name.service, name.binary
+        # dnsmasq-dhcp is no dnsmasq of a host named dhcp.
+        return name.service, tag if name.host else name.binary
     return None, tag
 
 
@@ -542,7 +544,7 @@ def _access(opened: pl.DataFrame) -> pl.DataFrame:
         parts.append(hit.select(
             'index', 'method', 'path',
             pl.col('status').cast(pl.UInt16, strict=False),
-            _number(pl.col('latency'))))
+            _number(pl.col('latency')).cast(pl.Float32)))
     hits = pl.concat(parts).unique('index', keep='first')
     if hits.is_empty():
         return opened
@@ -564,7 +566,7 @@ def continues(lead: str, last: dict[str, Any], kind: str = 'log') -> bool:
     """
     if last['kind'] == 'notification':
         return False
-    text = f'{last["text"]}\n{lead.partition(chr(10))[0]}'
+    text = f'{last["text"]}\n{lead.partition(chr(10))[0]}\n'
     probe = parse([Part(text.encode('utf-8', 'replace'),
                         Origin('', kind=kind))])
     return probe.events.height == 1

@@ -30,7 +30,7 @@ _WORD = r'[\w.\-]*\d[\w.\-]*'
 #: Function, file and line, which oslo.log adds to DEBUG records (DevStack in
 #: braces): where a release is installed is no part of what it says.
 _PLACE = r' (?:\{\{(?:\(pid=<\*>\) )?)?\S+ /\S+\.py:<\*>(?:\}\})?$'
-_QUOTED = r"""([\s(\[{=:,@]u?)(?:'[^'\n]*'|"[^"\n]*")|^'[^'\n]*'"""
+_QUOTED = r"""([\s(\[{=:,@])u?(?:'[^'\n]*'|"[^"\n]*")|^'[^'\n]*'"""
 _BRACED = r'\{[^{}\n]*\}|\[[^\[\]\n]*\]'
 _REPEATED = r'<\*>(?:[\s,:;/|]*(?:and )?<\*>)+'
 

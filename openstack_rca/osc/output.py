@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import shutil
+import stat
 import sys
 import tempfile
 import time
@@ -102,7 +103,11 @@ def check_target(path: pathlib.Path, option: str = '--output') -> None:
         path is something else than a file
     """
     try:
-        if path.exists() and not path.is_file():
+        try:
+            plain = stat.S_ISREG(path.stat().st_mode)
+        except FileNotFoundError:
+            plain = True
+        if not plain:
             raise exception.InvalidInput(
                 reason=f'{option}: {path} is not a file. Name a file that '
                        f'may be written.')

@@ -30,6 +30,8 @@ from openstack_rca.sources import naming
 
 _HEAD = 4096
 _SNIFF = 1 << 16
+# So many bytes of zero at the front are a hole, not a file format.
+_HOLE = 512
 # Names on disks are no longer; much longer ones would cost much time.
 _MAX_NAME = 4096
 # So many entries of ``skipped`` may say the same before they are summed up.
@@ -480,6 +482,8 @@ class FolderSource(base.Source):
         if head.count(0) > len(head) // 2 and tail.count(0) < len(tail) // 2:
             # Truncated while its writer kept its place: a hole, then text.
             head = tail
+        elif head[:_HOLE].count(0) == _HOLE:
+            head = head.lstrip(b'\x00') or head
         log = self._judge(source, head, size, identity, status.st_mtime)
         if log is None:
             return None

@@ -211,6 +211,7 @@ def _headline(document: dict[str, Any]) -> list[str]:
 def _where(piece: dict[str, Any]) -> str:
     level = str(piece.get('level') or '')
     kind = _LEVEL_CLASS.get(level.upper(), '')
+    kind = '' if kind == 'ok' else kind
     parts = [f'<code>{escape(view.place(piece))}</code>',
              escape(_moment(piece.get('timestamp'))),
              f'<span class="{kind}">{escape(level)}</span>' if level else '',
@@ -325,11 +326,13 @@ def _picture(document: dict[str, Any]) -> list[str]:
 def _add_point(points: dict[tuple[str, str, str], dict[str, Any]],
                item: dict[str, Any]) -> None:
     at = text_utils.moment(item.get('timestamp'))
-    lane = text_utils.visible(item.get('service') or item.get('binary')
+    lane = text_utils.visible(item.get('binary') or item.get('service')
                               or item.get('kind') or '')
     if at is None or not lane:
         return
-    key = (str(item.get('id') or item.get('text')), lane, at.isoformat())
+    name = item.get('id')
+    key = ((str(name), '', '') if name
+           else (str(item.get('text')), lane, at.isoformat()))
     points.setdefault(key, {**item, 'at': at, 'lane': lane})
 
 

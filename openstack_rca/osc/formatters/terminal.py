@@ -88,6 +88,22 @@ class _Page:
             self.add(lead + self.paint(line, style))
             lead = ' ' * indent
 
+    def facts(self, parts: list[tuple[str, str]]) -> None:
+        """Add short facts, as many on a line as fit.
+
+        :param parts: texts and their colours
+        """
+        line, used = '', 0
+        for part, style in parts:
+            part = text_utils.shorten(part, self.columns, self.ellipsis)
+            if used and used + 3 + text_utils.width(part) > self.columns:
+                self.add(line)
+                line, used = '', 0
+            line += (self.dot if used else '') + self.paint(part, style)
+            used += (3 if used else 0) + text_utils.width(part)
+        if line:
+            self.add(line)
+
     def pairs(self, rows: list[tuple[str, str]], indent: int = 2) -> None:
         """Add labels with their values, the values under each other."""
         if not rows:
@@ -151,16 +167,16 @@ def _headline(page: _Page, document: dict[str, Any]) -> None:
     verdict = str(document.get('verdict') or '')
     if verdict == 'nothing_abnormal':
         style = 'green'
-    facts = [page.paint(view.headline(document).upper(), 'bold')]
+    facts = [(view.headline(document).upper(), 'bold')]
     if severity:
-        facts.append(page.paint(f'severity {severity}', style))
+        facts.append((f'severity {severity}', style))
     if document.get('category') and document.get('category') != 'unknown':
-        facts.append(text_utils.visible(document['category']))
+        facts.append((text_utils.visible(document['category']), ''))
     if view.items(document, 'hypotheses') and document.get(
             'confidence') is not None:
-        facts.append('confidence '
-                     + text_utils.percent(document['confidence']))
-    page.add(page.dot.join(facts))
+        facts.append(('confidence '
+                      + text_utils.percent(document['confidence']), ''))
+    page.facts(facts)
     page.add()
     page.flow(document.get('summary') or view.NO_CAUSE.get(verdict, ''))
     if not view.items(document, 'hypotheses'):

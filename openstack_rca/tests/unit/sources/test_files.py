@@ -783,7 +783,7 @@ class DefaultsTestCase(base.TestCase):
                 return [log]
 
             def chunks(self, file: sources.LogFile,
-                       size: int = 8 << 20) -> sources.Pieces:
+                       size: int = 8 << 20, start: int = 0) -> sources.Pieces:
                 yield 0, b'abc'
 
         source = Simple(pathlib.Path('x'))

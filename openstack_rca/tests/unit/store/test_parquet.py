@@ -300,7 +300,8 @@ class TestSegments(TestCase):
         samples.fill(store, samples.event())
         self.assertEqual(0o700, folder.stat().st_mode & 0o777)
         for path in folder.iterdir():
-            self.assertEqual(0o600, path.stat().st_mode & 0o777, path)
+            self.assertEqual(0o600, path.stat().st_mode & 0o777,
+                             str(path))
 
     def test_folder_with_odd_names(self) -> None:
         for name in ('a=1', '[x]*?', 'ä b'):

@@ -1,0 +1,113 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Tests of openstack-rca-manage."""
+
+import contextlib
+import io
+import json
+import stat
+from unittest import mock
+
+from openstack_rca.cmd import manage
+from openstack_rca.evaluation import runner
+from openstack_rca.tests import base
+
+
+class ManageTest(base.TestCase):
+    """Predictions in a file, and messages for the operator."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.data = self.tmp / 'data'
+        self.data.mkdir()
+        self.target = self.tmp / 'out.jsonl'
+        (self.data / 'cases.jsonl').write_text(''.join(
+            json.dumps({'case_id': f'c{number}', 'issue': 'broken'}) + '\n'
+            for number in range(3)))
+
+    def _run(self, *arguments: str) -> tuple[int, str]:
+        stderr = io.StringIO()
+        with contextlib.redirect_stderr(stderr):
+            status = manage.run([
+                'evaluate', 'incidents', str(self.data), '--output',
+                str(self.target), '--jobs', '1', *arguments])
+        self.assertNotIn('Traceback', stderr.getvalue())
+        return status, stderr.getvalue()
+
+    def _written(self) -> list[str]:
+        return [json.loads(line)['case_id']
+                for line in self.target.read_text().splitlines()]
+
+    def _predict(self, **values: object) -> object:
+        return mock.patch.object(
+            runner, 'predict', **values or {
+                'side_effect': lambda task, case: {'case_id': case.case_id}})
+
+    def test_predictions(self) -> None:
+        with self._predict():  # type: ignore[attr-defined]
+            self.assertEqual((0, ''), self._run())
+        self.assertEqual(['c0', 'c1', 'c2'], self._written())
+        self.assertEqual(0o600, stat.S_IMODE(self.target.stat().st_mode))
+
+    def test_some_cases(self) -> None:
+        with self._predict():  # type: ignore[attr-defined]
+            self._run('--limit', '2')
+            self.assertEqual(['c0', 'c1'], self._written())
+            self._run('--case', 'c2', '--case', 'c1', '--case', 'c2')
+            self.assertEqual(['c2', 'c1'], self._written())
+
+    def test_unknown_case(self) -> None:
+        status, told = self._run('--case', 'c9')
+        self.assertEqual(1, status)
+        self.assertIn('c9', told)
+
+    def test_failed_cases_are_told(self) -> None:
+        # There is no archive of any case.
+        status, told = self._run()
+        self.assertEqual(1, status)
+        self.assertIn('c1.tar.xz', told)
+        self.assertIn('3 of 3 cases failed', told)
+        self.assertEqual(['c0', 'c1', 'c2'], self._written())
+
+    def test_no_dataset(self) -> None:
+        (self.data / 'cases.jsonl').unlink()
+        status, told = self._run()
+        self.assertEqual(1, status)
+        self.assertIn('cases.jsonl', told)
+        self.assertFalse(self.target.exists())
+
+    def test_output_is_checked_first(self) -> None:
+        self.target.mkdir()
+        status, told = self._run()
+        self.assertEqual(1, status)
+        self.assertIn('not a file', told)
+
+    def test_interrupt(self) -> None:
+        with mock.patch.object(runner, 'run', side_effect=KeyboardInterrupt):
+            self.assertEqual((130, ''), self._run())
+
+    def test_bug(self) -> None:
+        with mock.patch.object(runner, 'run', side_effect=KeyError('x')):
+            status, told = self._run()
+        self.assertEqual(1, status)
+        self.assertIn('This is a bug in openstack_rca: KeyError', told)
+
+    def test_wrong_use(self) -> None:
+        for arguments in ([], ['evaluate'], ['evaluate', 'x', 'y'],
+                          ['nope']):
+            with contextlib.redirect_stderr(io.StringIO()):
+                error = self.assertRaises(SystemExit, manage.run, arguments)
+            self.assertEqual(2, error.code)
+        for limit in ('0', 'x'):
+            error = self.assertRaises(SystemExit, self._run, '--limit',
+                                      limit)
+            self.assertEqual(2, error.code)

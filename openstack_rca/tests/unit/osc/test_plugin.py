@@ -1,0 +1,92 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Tests of what the plugin costs and offers."""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+
+from openstack_rca import exception
+from openstack_rca.osc import plugin
+from openstack_rca.tests import base
+
+_HEAVY = ('polars', 'torch', 'numpy', 'openstack_rca.engine',
+          'openstack_rca.analysis', 'openstack_rca.store',
+          'openstack_rca.osc.formatters.html', 'oslo_config', 'yaml')
+
+_LOADED = '''
+import json, sys
+from openstackclient import shell
+try:
+    shell.main(sys.argv[1:])
+except SystemExit:
+    pass
+sys.stdout.flush()
+print(json.dumps(sorted(sys.modules)), file=sys.stderr)
+'''
+
+
+class PluginTest(base.TestCase):
+    """python-openstackclient finds what it looks for."""
+
+    def test_interface(self) -> None:
+        self.assertEqual('root_cause_analysis', plugin.API_NAME)
+        self.assertIn(plugin.DEFAULT_API_VERSION, plugin.API_VERSIONS)
+        parser = plugin.build_option_parser(argparse.ArgumentParser())
+        options = parser.parse_args([])
+        self.assertEqual(plugin.DEFAULT_API_VERSION,
+                         getattr(options, plugin.API_VERSION_OPTION))
+
+    def test_version_from_the_environment(self) -> None:
+        self._env('OS_ROOT_CAUSE_ANALYSIS_API_VERSION', '7')
+        parser = plugin.build_option_parser(argparse.ArgumentParser())
+        self.assertEqual('7', getattr(parser.parse_args([]),
+                                      plugin.API_VERSION_OPTION))
+
+    def test_no_service_yet(self) -> None:
+        error = self.assertRaises(exception.InvalidInput,
+                                  plugin.make_client, object())
+        self.assertIn('--log-dir', str(error))
+
+
+class CostTest(base.TestCase):
+    """Help is printed without the libraries of the analysis."""
+
+    def _modules(self, *arguments: str) -> tuple[str, set[str]]:
+        done = subprocess.run(
+            [sys.executable, '-c', _LOADED, *arguments], check=True,
+            capture_output=True, text=True, timeout=120,
+            env={**os.environ, 'PYTHONWARNINGS': 'ignore'})
+        return done.stdout, set(json.loads(done.stderr.splitlines()[-1]))
+
+    def _check(self, modules: set[str], *allowed: str) -> None:
+        self.assertIn('openstack_rca.osc.plugin', modules)
+        self.assertEqual(set(), modules & set(_HEAVY) - set(allowed))
+
+    def test_help_of_all_commands(self) -> None:
+        # openstacksdk reads clouds.yaml with yaml, whatever the command.
+        shown, modules = self._modules('--help')
+        self._check(modules, 'yaml')
+        for command in ('rca analyze', 'rca event list', 'rca trace',
+                        'rca source list'):
+            self.assertIn(command, shown)
+
+    def test_help_of_our_commands(self) -> None:
+        _, modules = self._modules('rca', '--help')
+        self._check(modules, 'yaml')
+
+    def test_help_of_one_command(self) -> None:
+        shown, modules = self._modules('rca', 'event', 'list', '--help')
+        self._check(modules, 'yaml')
+        self.assertIn('--log-dir', shown)
