@@ -452,7 +452,8 @@ def _covered(page: _Page, item: dict[str, Any]) -> None:
     clock = text_utils.visible(item.get('clock') or '')
     if clock and clock.upper() != 'UTC':
         facts.append(f'clock {clock}')
-    tail = page.dot.join(fact for fact in facts if fact)
+    tail = text_utils.shorten(page.dot.join(fact for fact in facts if fact),
+                              page.columns // 2, page.ellipsis)
     source = text_utils.shorten(
         text_utils.visible(item.get('source') or ''),
         max(page.columns - len(tail) - 4, 20), page.ellipsis)

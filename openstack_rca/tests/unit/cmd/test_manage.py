@@ -18,8 +18,13 @@ import stat
 from unittest import mock
 
 from openstack_rca.cmd import manage
+from openstack_rca.evaluation import dataset
 from openstack_rca.evaluation import runner
 from openstack_rca.tests import base
+
+
+def _predict(task: str, case: dataset.Case) -> dict[str, str]:
+    return {'case_id': case.case_id}
 
 
 class ManageTest(base.TestCase):
@@ -47,19 +52,14 @@ class ManageTest(base.TestCase):
         return [json.loads(line)['case_id']
                 for line in self.target.read_text().splitlines()]
 
-    def _predict(self, **values: object) -> object:
-        return mock.patch.object(
-            runner, 'predict', **values or {
-                'side_effect': lambda task, case: {'case_id': case.case_id}})
-
     def test_predictions(self) -> None:
-        with self._predict():  # type: ignore[attr-defined]
+        with mock.patch.object(runner, 'predict', _predict):
             self.assertEqual((0, ''), self._run())
         self.assertEqual(['c0', 'c1', 'c2'], self._written())
         self.assertEqual(0o600, stat.S_IMODE(self.target.stat().st_mode))
 
     def test_some_cases(self) -> None:
-        with self._predict():  # type: ignore[attr-defined]
+        with mock.patch.object(runner, 'predict', _predict):
             self._run('--limit', '2')
             self.assertEqual(['c0', 'c1'], self._written())
             self._run('--case', 'c2', '--case', 'c1', '--case', 'c2')
