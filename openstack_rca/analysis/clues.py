@@ -421,7 +421,7 @@ CLUES = (
           'A port cannot be bound on the host: no L2 agent there is alive '
           'and serves its network',
           'Check openstack network agent list and bridge_mappings of the '
-          'agent against the physical network.'),
+          'agent against the physical network.', direct=False),
     _clue('plugging timed out', r'Timeout waiting for \[?[^\n]{0,40}'
           r'network-vif-plugged|VirtualInterfaceCreateException|'
           r'Virtual Interface creation failed', _is('neutron-l2-agent'),
@@ -484,10 +484,11 @@ CLUES = (
           r'System clock wrong', _is('clock'), 'configuration', .6,
           'Clocks differ', 'Check time synchronisation.'),
     # Configuration and code.
-    _clue('configuration', r'ConfigFileValueError|NoSuchOptError|'
-          r'MissingRequired|ConfigFilesNotFoundError|'
+    # In the first line only: libraries try options that may be missing.
+    _clue('configuration', r'\A[^\n]{0,600}(?:ConfigFileValueError|'
+          r'NoSuchOptError|MissingRequired|ConfigFilesNotFoundError|'
           r'RequiredOptError|No module named|ModuleNotFoundError|'
-          r'Could not load [^\n]{0,60}driver', _self, 'configuration', .7,
+          r'Could not load [^\n]{0,60}driver)', _self, 'configuration', .7,
           'The configuration of {component} is wrong',
           'Correct the option named in the message and restart it.'),
     _clue('code', r'(?:Traceback|File "[^"]+", line \d+)[\s\S]*'

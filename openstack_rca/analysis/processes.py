@@ -151,15 +151,26 @@ def _changes(bursts: pl.DataFrame) -> list[
     rows = bursts.select('pid', 'first', 'last').rows()
     for i, (pid, first, final) in enumerate(rows):
         if (last is not None and pid not in before
-                and sum(before.values()) >= 3 * len(before) + _LEAST_BEFORE
                 and len(rows) - i >= _LEAST_AFTER
-                and (first - last).total_seconds() >= _LEAST_GAP
+                and _enough(before, (first - last).total_seconds())
                 and all(ends[p] < first for p in before)):
             changes.append((last, first))
             before = {}
         before[pid] = before.get(pid, 0) + 1
         last = max(last, final) if last else final
     return changes
+
+
+def _enough(before: dict[int, int], gap: float) -> bool:
+    """Whether other processes after a gap mean that the old ones are gone.
+
+    :param before: bursts of each process before the gap
+    :param gap: seconds
+    """
+    bursts = sum(before.values())
+    if gap >= _GAP and len(before) < bursts:
+        return True
+    return gap >= _LEAST_GAP and bursts >= 3 * len(before) + _LEAST_BEFORE
 
 
 def _silent(store: stores.Store, scope: scopes.Scope,

@@ -98,11 +98,14 @@ class Candidate:
     :param component: its name
     :param findings: the reasons, the strongest first
     :param score: 0 to 1
+    :param order: the score before it was bounded, which tells two apart
+        that are both nearly sure
     """
 
     component: str
     findings: list[Finding]
     score: float = 0.0
+    order: float = 0.0
 
     @property
     def category(self) -> str:
@@ -202,8 +205,8 @@ def rank(findings: list[Finding],
         if first and any(f.failed() == first for f in group):
             score *= _FIRST
         group.sort(key=lambda f: -f.strength())
-        ranked.append(Candidate(name, group, min(_CERTAIN, score)))
-    ranked.sort(key=lambda c: (-c.score, c.since or datetime.datetime.max,
+        ranked.append(Candidate(name, group, min(_CERTAIN, score), score))
+    ranked.sort(key=lambda c: (-c.order, c.since or datetime.datetime.max,
                                c.component))
     return ranked
 

@@ -101,8 +101,10 @@ class LocalSession:
 
     @property
     def coverage(self) -> list[dict[str, Any]]:
-        """What was read: ``source``, ``from``, ``to``, ``events``,
-        ``clock``."""
+        """What was read, a row a file.
+
+        :returns: rows of ``source``, ``from``, ``to``, ``events``, ``clock``
+        """
         return [{'source': r.source, 'from': _utc(r.since),
                  'to': _utc(r.until), 'events': r.events, 'clock': r.clock}
                 for r in self._records()]
@@ -403,8 +405,11 @@ def _grown(source: sources.Source, changed: list[sources.Unit],
 
 
 def _read_notes(folder: pathlib.Path) -> dict[str, Any]:
-    """What was written beside the store: by unit, ``identity``, how many
-    ``files`` were in it, what was ``skipped``."""
+    """What was written beside the store.
+
+    :returns: by unit, its ``identity``, how many ``files`` were in it, and
+        what was ``skipped``
+    """
     try:
         notes = json.loads((folder / _NOTES).read_text())
         return {str(unit): {

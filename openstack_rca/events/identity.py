@@ -30,7 +30,8 @@ _V4 = rf'(?-u:\b)(?:{_OCTET}\.){{3}}{_OCTET}(?::[0-9]{{1,5}})?(?-u:\b)'
 _GROUP = '[0-9A-Fa-f]{1,4}'
 _GROUPS = rf'{_GROUP}(?::{_GROUP})*'
 _FULL = rf'(?:{_GROUP}:){{7}}{_GROUP}'
-_BRACKETED = rf'\[(?:{_FULL}|(?:{_GROUPS})?::(?:{_GROUPS})?)\](?::[0-9]{{1,5}})?'
+_BRACKETED = (rf'\[(?:{_FULL}|(?:{_GROUPS})?::(?:{_GROUPS})?)\]'
+              rf'(?::[0-9]{{1,5}})?')
 # Without brackets, "::" alone is punctuation.
 _V6 = rf'(?-u:\b)(?:{_FULL}|[0-9A-Fa-f]{{2,4}}(?::{_GROUP})*::(?:{_GROUPS})?)'
 _NAME = r'[A-Za-z0-9_\-]+(?:\.[A-Za-z0-9_\-]+)*'
@@ -43,8 +44,9 @@ _ADDRESS = f'{_URL}|{_V4}|{_BRACKETED}|{_V6}|{_PEERS}'
 _AROUND = '/?#,;|(){}=@>"\' \t'
 _SOURCE_LINE = r'\.(?:py|c|go|rb|sh):\d'
 
-_UUID = re.compile(r'\b(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-'
-                   r'[0-9a-f]{12}|[0-9a-f]{32})\b', re.IGNORECASE)
+_UUID = re.compile(
+    r'(?<![0-9a-f])(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-'
+    r'[0-9a-f]{12}|[0-9a-f]{32})(?![0-9a-f])', re.IGNORECASE)
 _REQUEST = re.compile(r'\breq-[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-'
                       r'[0-9a-f]{4}-[0-9a-f]{12}\b', re.IGNORECASE)
 

@@ -135,11 +135,11 @@ class United:
 
 
 def _lines(parts: list[Part]) -> pl.DataFrame:
-    """The lines of all parts: ``index``, ``raw``, ``size``, ``part``,
-    ``start`` (bytes from the start of the file) and ``number``.
+    """The lines of all parts.
 
-    Bytes that are no UTF-8 become U+FFFD; ``start`` and ``size`` count the
-    bytes of the file all the same.
+    ``index``, ``raw``, ``size``, ``part``, ``start`` (bytes from the start
+    of the file) and ``number``. Bytes that are no UTF-8 become U+FFFD;
+    ``start`` and ``size`` count the bytes of the file all the same.
     """
     data = [p.data[:-1] if p.data.endswith(b'\n') else p.data for p in parts]
     counts = [d.count(b'\n') + 1 for d in data]
@@ -228,11 +228,13 @@ def _canonical(hit: pl.DataFrame, form: formats.Format,
                 _PRIORITIES, default=0, return_dtype=pl.UInt8)
             if 'priority' in have else pl.lit(form.level, dtype=pl.UInt8))
     access = 'status' in have
+    moment = formats.timestamps(
+        pl.col('ts') if 'ts' in have else pl.lit(None, dtype=pl.String),
+        pl.col('zone') if 'zone' in have else None,
+        form.clock, origin.timezone, origin.year, origin.month)
     return hit.select(
         pl.col('index'),
-        timestamp=formats.timestamps(
-            pl.col('ts'), pl.col('zone') if 'zone' in have else None,
-            form.clock, origin.timezone, origin.year, origin.month),
+        timestamp=pl.when(moment.is_between(*structured.TIMES)).then(moment),
         kind=pl.lit('access' if access else 'log'),
         body=pl.col('head').str.len_chars(),
         pid=text('pid').cast(pl.UInt32, strict=False),
@@ -271,8 +273,6 @@ def _nested(lines: pl.DataFrame, heads: pl.DataFrame,
         hit = formats.match(inner.select('index', 'raw'), form)
         if hit.is_empty():
             continue
-        if 'ts' not in hit.columns:
-            hit = hit.with_columns(ts=pl.lit(None, dtype=pl.String))
         parts.append(_canonical(hit, form, origin))
         inner = inner.join(hit.select('index'), on='index', how='anti')
     if not parts:

@@ -19,6 +19,7 @@ notification envelope, Nova's legacy and versioned payloads.
 
 from collections.abc import Iterator
 import datetime
+import functools
 import json
 import re
 from typing import Any
@@ -30,6 +31,10 @@ from openstack_rca.events import schema
 
 #: Severity of a priority of syslog, emergency first.
 PRIORITIES = (50, 50, 50, 40, 30, 20, 20, 10)
+
+#: No log is older or newer; what the zones of local times move stays within
+#: what Python knows.
+TIMES = (datetime.datetime(1970, 1, 1), datetime.datetime(9998, 12, 31))
 
 #: Fields of a notification's payload that say how it went, in the order in
 #: which they are told.
@@ -234,6 +239,15 @@ def _line(value: Any) -> str:
     return str(value).strip().partition('\n')[0].rstrip()
 
 
+@functools.lru_cache(4096)
+def _is_own(key: str) -> bool | None:
+    """Whether a field names the thing itself; None for that of others."""
+    key = key[:256]
+    if _OTHERS.search(key):
+        return None
+    return bool(_OWN.search(key))
+
+
 def _identifiers(payload: dict[str, Any]) -> str:
     """UUIDs of what a payload is about, those nearest to its top first."""
     if str(payload.get('typeURI', '')).endswith('cloud/audit/1.0/event'):
@@ -247,10 +261,11 @@ def _identifiers(payload: dict[str, Any]) -> str:
     while level and len(found) < _MOST_NAMED:
         below: list[tuple[str, Any]] = []
         for key, value in level:
-            if _OTHERS.search(key):
+            own = _is_own(key)
+            if own is None:
                 continue
             if isinstance(value, str):
-                if _OWN.search(key) and _UUID.fullmatch(value):
+                if own and len(value) in (32, 36) and _UUID.fullmatch(value):
                     found.setdefault(value)
             elif isinstance(value, dict):
                 below.extend((str(k), v) for k, v in value.items())
@@ -333,7 +348,7 @@ def headers(lines: pl.DataFrame, kind: str,
                 ArithmeticError, RecursionError):
             # Whatever else the line is, it is kept as it stands.
             continue
-        if found is not None:
+        if found is not None and TIMES[0] <= found['timestamp'] <= TIMES[1]:
             found['index'] = index
             rows.append(found)
     return _frame(rows, canonical)
@@ -356,8 +371,10 @@ def _frame(rows: list[dict[str, Any]],
         for name in canonical:
             value = row.get(name)
             if name in strings and value is not None:
-                # A lone surrogate is no text that could be stored.
-                value = str(value).encode('utf-8', 'replace').decode()
+                value = str(value)
+                if not value.isascii():
+                    # A lone surrogate is no text that could be stored.
+                    value = value.encode('utf-8', 'replace').decode()
             elif name == 'pid':
                 value = _whole(value)
             columns[name].append(value)

@@ -42,6 +42,13 @@ HEADER = re.compile(
     r'(?P<logger>[A-Za-z_][\w.]*(?:\[\w+\])? )?'
     r'(?:\[(?:None |-|req-|None\b|instance)[^\]\n]*\] ?)?')
 
+#: The parts of a notification that tell; a notification may be JSON in
+#: JSON, with its quotes escaped.
+_EVENT_TYPE = re.compile(r'\\*"event_type\\*": *\\*"([\w.-]{1,200})')
+_REASON = re.compile(r'\\*"(?:exception_message|reason|message|fault|'
+                     r'exception|state)\\*": *'
+                     r'\\*"([^"\\\n]{1,300})')
+
 #: The last line of a traceback.
 RAISED = re.compile(r'^[A-Za-z_][\w.]*(?:Error|Exception|Timeout|Exit|'
                     r'Interrupt|NotFound|Refused|Failed|Failure|Exists|'
@@ -182,6 +189,20 @@ def message(line: str) -> str:
     return line
 
 
+def notification(text: str) -> str | None:
+    """What a notification says: its type, and the reason in it.
+
+    :param text: the notification as JSON, possibly cut off
+    :returns: one line, or None where it is no notification
+    """
+    found = _EVENT_TYPE.search(text[:200000])
+    if not found:
+        return None
+    reasons = dict.fromkeys(
+        match[1] for match in _REASON.finditer(text[:200000]))
+    return ': '.join([found[1], *list(reasons)[:2]])
+
+
 def telling(text: str, words: Iterable[str] = ()) -> int | None:
     """Where in a text the reason stands.
 
@@ -228,7 +249,12 @@ def excerpt(text: str, columns: int, lines: int = 3, ellipsis: str = '...',
     at = telling(first, words)
     if width(first) > columns * room:
         first = shorten(first, columns * room - room, ellipsis, at)
-    out = wrap(first, columns)[:room]
+    out = wrap(first, columns)
+    if len(out) > room:
+        # Words do not fill lines to their ends.
+        out = out[:max(room - 1, 0)] + [
+            shorten(' '.join(out[max(room - 1, 0):]), columns, ellipsis)
+        ] * (room > 0)
     shown = 1
     if raised:
         out.append(shorten(raised, columns, ellipsis))

@@ -281,8 +281,7 @@ def _piece(piece: dict[str, Any], others: list[str],
            known: Iterable[str]) -> list[str]:
     """A cited piece, shortened, with a link to all of it."""
     name = str(piece.get('id') or '')
-    lines, hidden = text_utils.excerpt(
-        str(piece.get('text') or ''), 110, 4)
+    lines, hidden = text_utils.excerpt(view.said(piece), 110, 4)
     text = '\n'.join(lines)
     if hidden:
         text += f'\n... {text_utils.plural(hidden, "more line")}'

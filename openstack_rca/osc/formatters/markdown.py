@@ -157,8 +157,7 @@ def _causes(document: dict[str, Any]) -> list[str]:
 
 
 def _cite(piece: dict[str, Any]) -> str:
-    text = str(piece.get('text') or '')
-    shown, _ = text_utils.excerpt(text, 200, 2)
+    shown, _ = text_utils.excerpt(view.said(piece), 200, 2)
     parts = [escape(piece.get('id') or ''), code(view.place(piece)),
              text_utils.clock(piece.get('timestamp')),
              escape(piece.get('level') or '')]

@@ -268,9 +268,8 @@ def _evidence(page: _Page, document: dict[str, Any],
                                      page.ellipsis), level))
     if again:
         return
-    text = piece.get('text') or ''
     lines, hidden = text_utils.excerpt(
-        str(text), page.columns - 8, 3, page.ellipsis,
+        view.said(piece), page.columns - 8, 3, page.ellipsis,
         view.issue_words(document))
     for line in lines:
         page.add(' ' * 8 + line)
@@ -517,7 +516,7 @@ def _step(page: _Page, event: dict[str, Any], column: int) -> None:
     own_line = room < 30
     columns = page.columns - 8 if own_line else room
     lines, hidden = text_utils.excerpt(
-        str(event.get('text') or ''), columns, 2, page.ellipsis)
+        view.said(event), columns, 2, page.ellipsis)
     head = (f'  {text_utils.clock(event.get("timestamp")):12} '
             f'{page.paint(step.rjust(9), "dim")} {page.paint(name, "cyan")} '
             f'{page.paint(short.ljust(5), _LEVELS.get(level, ""))} ')

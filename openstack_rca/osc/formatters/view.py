@@ -150,6 +150,14 @@ def who(item: dict[str, Any]) -> str:
     return f'{name}@{host}' if host else name
 
 
+def said(item: dict[str, Any]) -> str:
+    """The text of an event, for an excerpt."""
+    text = str(item.get('text') or '')
+    if item.get('kind') == 'notification':
+        return text_utils.notification(text) or text
+    return text
+
+
 def issue_words(document: dict[str, Any]) -> list[str]:
     """Words of the question that are worth looking for in a line."""
     issue = document.get('issue')

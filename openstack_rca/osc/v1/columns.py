@@ -29,7 +29,9 @@ class LogText(columns.FormattableColumn[str]):
 
     def human_readable(self) -> str:
         """Show the telling part on one line."""
-        first, _, rest = self._value.partition('\n')
+        told = text_utils.notification(self._value) if (
+            self._value.startswith('{')) else None
+        first, _, rest = (told or self._value).partition('\n')
         text = text_utils.visible(text_utils.message(first[:20000]))
         text = text_utils.shorten(text.strip(), TEXT_COLUMNS,
                                   around=text_utils.telling(text))

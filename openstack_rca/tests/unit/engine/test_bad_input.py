@@ -125,7 +125,7 @@ class TestExample(TestCase):
         self.assertEqual('cause_found', document['verdict'])
         self.assertEqual([], document['skipped'])
         self.assertEqual(24, len(document['coverage']))
-        texts = {}
+        texts: dict[pathlib.Path, bytes] = {}
         for row in document['evidence']:
             path = self.logs / row['source']
             if path.suffix == '.gz':
@@ -151,8 +151,9 @@ class TestFolders(TestCase):
         self.logs.chmod(0)
         self.addCleanup(self.logs.chmod, 0o700)
         # Root may read everything: the system has to refuse it by itself.
-        with mock.patch('os.scandir', side_effect=PermissionError(
-                13, 'Permission denied')):
+        with mock.patch('os.scandir', autospec=True,
+                        side_effect=PermissionError(
+                            13, 'Permission denied')):
             error = self.assertRaises(exception.SourceUnreadable,
                                       self.analyze)
         self.assertIn('Run as a user', str(error))

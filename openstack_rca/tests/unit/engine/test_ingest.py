@@ -236,7 +236,7 @@ class TestFailures(TestCase):
             return real(parts, preferred)
 
         with mock.patch.object(parser, 'parse', parse), \
-                mock.patch('os.cpu_count', return_value=1):
+                mock.patch('os.cpu_count', autospec=True, return_value=1):
             store = self.ingest(folder, 600, 0)
         record = store.files()['nova-api.log']
         self.assertEqual(30, record.lines)
@@ -246,7 +246,8 @@ class TestFailures(TestCase):
 
     def test_full_disk(self) -> None:
         folder = self.log(f'{HEAD % 1}one\n')
-        with mock.patch('os.fsync', side_effect=OSError(28, 'No space')):
+        with mock.patch('os.fsync', autospec=True,
+                        side_effect=OSError(28, 'No space')):
             self.assertRaises(exception.StoreError, self.ingest, folder)
 
     def test_progress_never_goes_back(self) -> None:

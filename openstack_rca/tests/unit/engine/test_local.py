@@ -307,7 +307,7 @@ class TestCache(TestCase):
         for name in 'abcdef':
             self.log(f'{name}.log', *(line(i, name) for i in range(9)))
         with mock.patch.multiple(ingest, _SEGMENT=5, _SMALL=0, _PIECE=150):
-            with mock.patch.object(local, '_keep_notes',
+            with mock.patch.object(local, '_keep_notes', autospec=True,
                                    side_effect=KeyboardInterrupt):
                 self.assertRaises(KeyboardInterrupt, self.open)
         self.assertEqual([name for name in 'abcdef' for _ in range(9)],
@@ -591,8 +591,9 @@ class TestErrors(TestCase):
 
     def test_no_temporary_folder(self) -> None:
         self.log('a.log', line(1, 'one'))
-        with mock.patch('tempfile.mkdtemp', side_effect=OSError(
-                28, 'No space left on device')):
+        with mock.patch('tempfile.mkdtemp', autospec=True,
+                        side_effect=OSError(
+                            28, 'No space left on device')):
             error = self.assertRaises(exception.StoreError, self.open,
                                       cache=False)
         self.assertIn('No space left', str(error))

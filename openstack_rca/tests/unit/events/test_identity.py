@@ -139,6 +139,8 @@ class TestFind(tests.TestCase):
         self.assertEqual([ONE, PLAIN], identity.find_uuids(
             f'why is {ONE.upper()} of {PLAIN} gone? req-{TWO} {ONE}'))
         self.assertEqual([], identity.find_uuids(f'{PLAIN}0 req-{TWO}'))
+        self.assertEqual([ONE, TWO], identity.find_uuids(
+            f'no {ONE}_disk for volume-{TWO}'))
 
     def test_requests(self) -> None:
         self.assertEqual([f'req-{TWO}'], identity.find_requests(

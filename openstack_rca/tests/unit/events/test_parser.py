@@ -15,6 +15,8 @@ import collections
 import datetime
 from typing import Any
 
+import polars as pl
+
 from openstack_rca.events import parser
 from openstack_rca.events import schema
 from openstack_rca.tests import base as tests
@@ -123,7 +125,7 @@ class TestAll(FixtureCase):
         piece = parser.parse(parts)
         for index, name in enumerate(names):
             alone = parser.parse([parts[index]])
-            here = piece.events.filter(base.pl.col('source') == name)
+            here = piece.events.filter(pl.col('source') == name)
             self.assertEqual(alone.events.to_dicts(), here.to_dicts(), name)
             self.assertEqual(
                 {**alone.parts.row(0, named=True), 'part': index},

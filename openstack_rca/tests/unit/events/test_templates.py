@@ -11,6 +11,8 @@
 # under the License.
 """Tests of the template view."""
 
+import polars as pl
+
 from openstack_rca.events import templates
 from openstack_rca.tests import base as tests
 from openstack_rca.tests.unit.events import base
@@ -18,7 +20,7 @@ from openstack_rca.tests.unit.events import base
 
 def patterns(*texts: str) -> list[str]:
     frame = base.column(list(texts)).select(
-        masked=templates.mask(base.pl.col('text')))
+        masked=templates.mask(pl.col('text')))
     known = templates.identify(frame['masked'])
     found = dict(known.select('masked', 'pattern').iter_rows())
     return [found[m] for m in frame['masked']]
@@ -27,7 +29,8 @@ def patterns(*texts: str) -> list[str]:
 class TestTemplates(tests.TestCase):
 
     def _same(self, *texts: str) -> None:
-        self.assertEqual(1, len(set(patterns(*texts))), patterns(*texts))
+        found = patterns(*texts)
+        self.assertEqual(1, len(set(found)), str(found))
 
     def test_ids_never_change(self) -> None:
         for text, pattern, number in (

@@ -140,6 +140,23 @@ class ExcerptTest(base.TestCase):
             self.assertLessEqual(text.width(line), columns)
             self.assertTrue(line.isprintable())
 
+    def test_notifications(self) -> None:
+        for value in ('{"event_type": "compute_task.build_instances", '
+                      '"payload": {"state": "error", "reason": "No valid '
+                      'host was found."',
+                      '{"oslo.message": "{\\"event_type\\": '
+                      '\\"compute_task.build_instances\\", '
+                      '\\"state\\": \\"error\\", \\"reason\\": '
+                      '\\"No valid host was found.\\"}"}'):
+            self.assertEqual('compute_task.build_instances: error: No valid '
+                             'host was found.', text.notification(value))
+        self.assertIsNone(text.notification('{"a": 1}'))
+
+    def test_words_left_out_are_marked(self) -> None:
+        lines, _ = text.excerpt('longer words do ' * 9, 20, 2)
+        self.assertEqual(2, len(lines))
+        self.assertTrue(lines[-1].endswith('...'), lines)
+
     def test_enormous_line(self) -> None:
         lines, _ = text.excerpt('x' * 10_000_000, 72)
         self.assertLessEqual(len(lines), 3)

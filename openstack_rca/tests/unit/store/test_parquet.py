@@ -318,7 +318,8 @@ class TestFailures(TestCase):
     def test_crash_before_rename_leaves_no_trace(self) -> None:
         self.put('a', 'one')
         names = self.names()
-        with mock.patch('pathlib.Path.rename', side_effect=KeyboardInterrupt):
+        with mock.patch('pathlib.Path.rename', autospec=True,
+                        side_effect=KeyboardInterrupt):
             self.assertRaises(KeyboardInterrupt, self.put, 'b', 'two')
         self.assertNotEqual(names, self.names())
         store = self.reopen()
@@ -343,7 +344,7 @@ class TestFailures(TestCase):
         self.assertEqual(names, self.names())
 
     def test_full_disk(self) -> None:
-        with mock.patch('os.fsync', side_effect=OSError(
+        with mock.patch('os.fsync', autospec=True, side_effect=OSError(
                 28, 'No space left on device')):
             error = self.assertRaises(exception.StoreError, self.put, 'a',
                                       'one')
