@@ -38,6 +38,11 @@ from openstack_rca.store import base as stores
 
 #: Below this score nobody is named as the cause.
 _LEAST_SCORE = 0.25
+#: What is seen in healthy clouds too, and the score from which it is a cause
+#: all the same.
+_QUIET = frozenset(('silence', 'process replaced', 'slow requests',
+                    'activity'))
+_LEAST_QUIETLY = 0.45
 #: Below this score a candidate is not worth a line.
 _LEAST_SHOWN = 0.05
 #: Quiet windows in which an error has to occur to be a habit.
@@ -84,6 +89,7 @@ class Analyzer:
         clock.lap('detect')
         findings = gathering.findings(seen)
         findings += processes.findings(self._store, scope, seen)
+        processes.corroborate(findings)
         relevance = gathering.words(seen, scope.words)
         errors = self._errors(scope, seen)
         busy = activity.busiest(self._store, scope)
@@ -162,7 +168,9 @@ class Analyzer:
     @staticmethod
     def _verdict(ranked: list[ranking.Candidate],
                  levels: dict[str, int]) -> str:
-        if ranked and ranked[0].score >= _LEAST_SCORE:
+        if ranked and ranked[0].score >= _LEAST_SCORE and (
+                ranked[0].score >= _LEAST_QUIETLY
+                or any(f.clue not in _QUIET for f in ranked[0].findings)):
             return 'cause_found'
         if ranked or levels.get('ERROR') or levels.get('CRITICAL'):
             return 'insufficient_evidence'

@@ -141,16 +141,28 @@ class TestHostile(tests.TestCase):
         self.check([parser.Part(d, self._origin()) for d in files])
 
     @SETTINGS
-    @hypothesis.given(FILES, FILES, KINDS)
-    def test_pieces(self, one: bytes, two: bytes, kind: str) -> None:
+    @hypothesis.given(st.lists(TEXTS, min_size=2, max_size=12), st.data(),
+                      KINDS)
+    def test_pieces(self, lines: list[bytes], data: st.DataObject,
+                    kind: str) -> None:
+        """A file cut anywhere holds what it holds as a whole."""
+        whole = b''.join(line + b'\n' for line in lines)
+        cut = data.draw(st.integers(1, len(lines) - 1))
+        front = b''.join(line + b'\n' for line in lines[:cut])
         origin = self._origin(kind)
-        first = parser.parse([parser.Part(one, origin)])
-        second = parser.parse([parser.Part(two, origin, len(one), 9)])
+        at_once = parser.parse([parser.Part(whole, origin)])
+        first = parser.parse([parser.Part(front, origin)])
+        second = parser.parse([parser.Part(
+            whole[len(front):], origin, len(front), cut + 1)])
         united = parser.unite(first.events.tail(1), second)
         self.assertEqual(
-            first.events['lines'][-1] + second.events['lines'].sum(),
-            united.events['lines'].sum())
-        self.assertEqual(first.events.schema, united.events.schema)
+            at_once.events.to_dicts(),
+            first.events.head(-1).to_dicts() + united.events.to_dicts())
+        self.assertEqual(at_once.events.schema, united.events.schema)
+        self.assertEqual(
+            at_once.parts['unparsed'].sum(),
+            first.parts['unparsed'].sum() + second.parts['unparsed'].sum()
+            - united.parsed)
 
     def test_every_fixture_is_verbatim(self) -> None:
         for name in test_parser.COUNTS:
