@@ -98,9 +98,9 @@ class ExampleTest(_Case):
         self.logs = EXAMPLE / 'logs'
         self.issue = (EXAMPLE / 'ISSUE').read_text().strip()
 
-    def _analyze(self, *words: str, **environment: str) -> str:
+    def _analyze(self, *words: str) -> str:
         return self._run('analyze', '--issue', self.issue, '--log-dir',
-                         str(self.logs), *words, **environment).stdout
+                         str(self.logs), *words).stdout
 
     def test_report(self) -> None:
         page = self._analyze()
@@ -116,21 +116,17 @@ class ExampleTest(_Case):
 
     def test_every_format_tells_the_same(self) -> None:
         kept = self.tmp / 'report.json'
-        page = self._analyze('-f', 'html', '--output', str(kept))
+        same = self._analyze('-f', 'yaml', '--output', str(kept))
         self.assertEqual(0o600, stat.S_IMODE(kept.stat().st_mode))
         document = json.loads(kept.read_text())
+        self.assertEqual(document, yaml.safe_load(same))
         cause = document['hypotheses'][0]['cause']
+        page = self._analyze('-f', 'html')
         self.assertIn(cause, page)
         self.assertIn("default-src 'none'", page.replace('&#x27;', "'"))
         self.assertIn('<svg', page)
         self.assertIn(cause, self._analyze('-f', 'markdown'))
         self.assertIn(cause, self._analyze('-f', 'report'))
-        again = yaml.safe_load(self._analyze('-f', 'yaml'))
-        # Every run has an id, times and durations of its own.
-        for name in ('id', 'created_at', 'finished_at', 'statistics'):
-            self.assertIn(name, again)
-            document[name] = again[name]
-        self.assertEqual(document, again)
 
     def test_first_and_second_question(self) -> None:
         cold = json.loads(self._analyze('-f', 'json'))
@@ -165,8 +161,8 @@ class ExampleTest(_Case):
             sorted(row['Source'] for row in rows))
 
     def test_poor_terminals(self) -> None:
-        page = self._analyze(LC_ALL='C', PYTHONUTF8='0',
-                             PYTHONCOERCECLOCALE='0')
+        page = self._run('analyze', '--log-dir', str(self.logs), LC_ALL='C',
+                         PYTHONUTF8='0', PYTHONCOERCECLOCALE='0').stdout
         self.assertTrue(page.isascii())
         self.assertTrue(page.startswith('CAUSE FOUND'))
 
@@ -202,7 +198,7 @@ class FixturesTest(_Case):
             self.assertGreater(row['Events'], 0, row['Source'])
 
     def test_formats_and_filters(self) -> None:
-        for chosen in ('table', 'csv', 'value', 'yaml', 'json'):
+        for chosen in ('table', 'csv', 'json'):
             done = self._run('event', 'list', '--log-dir', str(self.logs),
                              '--limit', '20', '--long', '-f', chosen)
             self.assertTrue(done.stdout.strip())
@@ -211,7 +207,7 @@ class FixturesTest(_Case):
         self.assertEqual([], json.loads(done.stdout))
 
     def test_analyze(self) -> None:
-        for chosen in ('report', 'json', 'html', 'markdown', 'yaml'):
+        for chosen in ('report', 'html'):
             self.assertTrue(self._run('analyze', '--log-dir',
                                       str(self.logs), '-f', chosen).stdout)
 
@@ -276,7 +272,7 @@ class BadInputTest(_Case):
                               chosen).stdout
             if chosen == 'html':
                 self.assertNotIn('<script', shown)
-        for chosen in ('table', 'csv', 'value', 'json', 'yaml'):
+        for chosen in ('table', 'value', 'json'):
             self._run('event', 'list', '--log-dir', str(self.logs), '-f',
                       chosen)
         self._run('trace', REQUEST, '--log-dir', str(self.logs))
