@@ -17,12 +17,10 @@ verification. Each step is a module; this one joins them.
 
 import collections
 import datetime
-
 from typing import Any
 import uuid
 
 import polars as pl
-
 
 from openstack_rca.analysis import activity
 from openstack_rca.analysis import evidence as gathering

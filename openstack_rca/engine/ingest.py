@@ -19,6 +19,7 @@ import contextlib
 import dataclasses
 import datetime
 import os
+import zoneinfo
 
 from oslo_log import log as logging
 import polars as pl
@@ -181,7 +182,8 @@ def _jobs(source: sources.Source, units: list[sources.Unit],
                 reading.fingerprint = source.fingerprint(unit, reading.end)
             if (line == 1 and len(part.data) <= _SMALL
                     and file.kind == 'log' and part.data[:1] != b'{'):
-                if parts and parts[0].origin.year != origin.year:
+                if parts and (parts[0].origin.year, parts[0].origin.month
+                              ) != (origin.year, origin.month):
                     # Dates without a year are read by that of the job.
                     yield _Job(parts, files), stored
                     parts, files, held, stored = [], [], 0, 0
@@ -222,15 +224,16 @@ def _parse(source: sources.Source, job: _Job) -> list[_Parsed]:
 
 
 def _origin(file: sources.LogFile, timezone: str) -> parser.Origin:
-    year = datetime.datetime.now(datetime.UTC).year
+    moment = datetime.datetime.now(datetime.UTC)
     if file.modified:
         # Archives can claim any time.
         with contextlib.suppress(ValueError, OverflowError, OSError):
-            year = datetime.datetime.fromtimestamp(
-                file.modified, datetime.UTC).year
+            moment = datetime.datetime.fromtimestamp(
+                file.modified, zoneinfo.ZoneInfo(timezone))
     return parser.Origin(
         source=file.source, kind=file.kind, service=file.service,
-        binary=file.binary, host=file.host, timezone=timezone, year=year)
+        binary=file.binary, host=file.host, timezone=timezone,
+        year=moment.year, month=moment.month)
 
 
 class _Writer:

@@ -53,7 +53,7 @@ from openstack_rca.store import base as stores
 
 #: Part of the key of the cache: stored events of another version are not
 #: read.
-PARSER_VERSION = 2
+PARSER_VERSION = 3
 
 #: A file that was read on so often is parsed anew, as a whole: each time
 #: leaves a segment.

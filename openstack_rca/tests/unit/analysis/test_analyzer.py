@@ -43,8 +43,8 @@ class AnalyzerTestCase(base.TestCase):
         self.folder = self.make_folder()
 
     def make_folder(self) -> pathlib.Path:
-        import tempfile
         import shutil
+        import tempfile
         folder = pathlib.Path(tempfile.mkdtemp())
         self.addCleanup(shutil.rmtree, folder)
         return folder
@@ -200,7 +200,8 @@ class SplitTestCase(base.TestCase):
         from openstack_rca.detectors import base as detectors
         rows = [{
             'service': 'nova', 'binary': 'nova-api', 'host': '',
-            'template': level, 'window': T + datetime.timedelta(seconds=10 * i),
+            'template': level,
+            'window': T + datetime.timedelta(seconds=10 * i),
             'kind': 'log', 'count': 1, 'level': level, 'status': None,
             'latency': None, 'first': T + datetime.timedelta(seconds=10 * i),
             'last': T + datetime.timedelta(seconds=10 * i)}

@@ -92,11 +92,13 @@ class ManageTest(base.TestCase):
         self.assertIn('not a file', told)
 
     def test_interrupt(self) -> None:
-        with mock.patch.object(runner, 'run', side_effect=KeyboardInterrupt):
+        with mock.patch.object(runner, 'run', autospec=True,
+                               side_effect=KeyboardInterrupt):
             self.assertEqual((130, ''), self._run())
 
     def test_bug(self) -> None:
-        with mock.patch.object(runner, 'run', side_effect=KeyError('x')):
+        with mock.patch.object(runner, 'run', autospec=True,
+                               side_effect=KeyError('x')):
             status, told = self._run()
         self.assertEqual(1, status)
         self.assertIn('This is a bug in openstack_rca: KeyError', told)

@@ -56,7 +56,7 @@ class RunnerTest(base.TestCase):
         self.assertEqual([1, 2, 3, 1, 2, 3], seen)
 
     def test_a_bug_ends_one_case(self) -> None:
-        with mock.patch.object(runner, 'predict',
+        with mock.patch.object(runner, 'predict', autospec=True,
                                side_effect=[KeyError('x'), {'score': 1}]):
             first, second = runner.run(
                 'detection', [self._case('a'), self._case('b')], 1)

@@ -114,7 +114,8 @@ class ProgressTest(base.TestCase):
         self._env('TERM', 'xterm')
         stream = _Terminal()
         progress = output.Progress(stream)
-        with mock.patch.object(stream, 'write', side_effect=OSError):
+        with mock.patch.object(stream, 'write', autospec=True,
+                               side_effect=OSError):
             progress.update('reading', 1.0)
         self.assertIsNone(progress.callback)
 
@@ -135,7 +136,7 @@ class KeepTest(base.TestCase):
     def test_failure_keeps_the_old_file(self) -> None:
         target = self.tmp / 'report.json'
         target.write_text('old')
-        with mock.patch.object(os, 'replace',
+        with mock.patch.object(os, 'replace', autospec=True,
                                side_effect=OSError(28, 'No space left')):
             error = self.assertRaises(exception.InvalidInput, output.keep,
                                       target, 'new')

@@ -74,7 +74,7 @@ class _Case(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.session = _Session()
-        opener = mock.patch.object(local, 'open_folder',
+        opener = mock.patch.object(local, 'open_folder', autospec=True,
                                    return_value=self.session)
         self.opened = opener.start()
         self.addCleanup(opener.stop)
