@@ -218,8 +218,7 @@ class Builder:
     @staticmethod
     def _before(own: list[dict[str, Any]],
                 errors: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The first error record, where it is of the same process or
-        request as those of a hypothesis."""
+        """The first error record of a hypothesis' processes or requests."""
         processes = {(r['binary'], r['host']) for r in own}
         requests = {r['request_id'] for r in own if r['request_id']}
         return [r for r in errors if (r['binary'], r['host']) in processes
