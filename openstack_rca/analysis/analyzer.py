@@ -156,7 +156,7 @@ class Analyzer:
         levels: dict[str, int] = collections.Counter()
         for level, count in current.filter(
                 pl.col('kind') != 'notification').group_by('level').agg(
-                    pl.col('count').sum()).iter_rows():
+                    pl.col('count').sum()).sort('level').iter_rows():
             levels[schema.LEVEL_NAMES.get(level, '') or 'NONE'] += count
         services = dict(current.group_by('binary').agg(
             pl.col('count').sum()).sort(

@@ -35,7 +35,10 @@ MAX_TEXT = 12000
 _PER_FINDING = 4
 _PER_HYPOTHESIS = 12
 _MAX_LOCATIONS = 10
+#: What never was says more than what grew.
+_SIGNS = {'status': 0, 'new': 1, 'latency': 2, 'burst': 3}
 _MAX_PATTERNS = 40
+_MOST_TELLING = 40
 _MAX_NAMES = 50
 
 #: Kinds of fault that start outside of the code.
@@ -120,8 +123,9 @@ class Builder:
                       for i, c in enumerate(top)]
         for row in errors[:10]:
             self._cite(row, 'an error record')
-        for row in self._telling()[:40]:
-            self._cite(row, row.get('why'))
+        for row in self._telling()[:_MOST_TELLING]:
+            if row['level'] >= schema.ERROR or row['related']:
+                self._cite(row, row.get('why'))
         timeline = self._timeline(top)
         first = hypotheses[0] if hypotheses else None
         return {
@@ -266,8 +270,11 @@ class Builder:
         for row in self._telling():
             if len(rows) >= 60:
                 break
-            if row['level'] >= schema.WARNING or row['related'] \
-                    or (row['status'] or 0) >= 500:
+            # A warning that says nothing of a fault is no event of a story.
+            if (row['level'] >= schema.ERROR
+                    or row['kind'] == 'notification' and row['related']
+                    or (row['status'] or 0) >= 500
+                    or gathering.TRACEBACK in row['text']):
                 rows.setdefault((row['source'], row['line']), row)
         ordered = sorted(rows.values(), key=lambda r: (
             r['timestamp'], r['source'], r['line']))[:self._limits.timeline]
@@ -282,8 +289,12 @@ class Builder:
         rows = self._seen.symptoms.filter(
             pl.col('template').is_not_null()
             & pl.col('sign').is_in(['new', 'burst', 'latency', 'status'])
-        ).sort('score', descending=True).unique(
-            ['binary', 'template'], keep='first', maintain_order=True)
+        ).with_columns(order=pl.col('sign').replace_strict(
+            _SIGNS, return_dtype=pl.UInt8)).sort(
+                'order', 'score', 'binary', 'host', 'template',
+                descending=[False, True, False, False, False]).unique(
+                    ['binary', 'template'], keep='first',
+                    maintain_order=True)
         counts = dict(self._seen.current.group_by('template').agg(
             pl.col('count').sum()).iter_rows())
         return {
