@@ -69,16 +69,18 @@ class Analyzer:
 
     def analyze(self, question: scopes.Question,
                 coverage: list[dict[str, Any]],
-                skipped: list[dict[str, Any]]) -> dict[str, Any]:
+                skipped: list[dict[str, Any]],
+                parse_seconds: float = 0.0) -> dict[str, Any]:
         """The report that answers a question.
 
         :param question: what the operator asks
         :param coverage: what was read
         :param skipped: what was not
+        :param parse_seconds: how long reading took
         :raises InvalidInput: the question contradicts itself
         :raises UnknownRequest: a request id that no event carries
         """
-        clock = report.Clock()
+        clock = report.Clock(parse_seconds)
         created = datetime.datetime.now(datetime.UTC)
         scope = scopes.resolve(question, self._store)
         clock.lap('scope')
@@ -102,7 +104,7 @@ class Analyzer:
         document = builder.build(
             ranked, places, errors, [a.place for a in busy])
         events, levels, services = self._counts(seen)
-        verdict = self._verdict(ranked, levels)
+        verdict = self._verdict(ranked, levels, events)
         document |= {
             'id': str(uuid.uuid4()), 'verdict': verdict,
             'created_at': created.isoformat(),
@@ -165,11 +167,13 @@ class Analyzer:
 
     @staticmethod
     def _verdict(ranked: list[ranking.Candidate],
-                 levels: dict[str, int]) -> str:
+                 levels: dict[str, int], events: int) -> str:
         if ranked and ranked[0].score >= _LEAST_SCORE and (
                 ranked[0].score >= _LEAST_QUIETLY
                 or any(f.clue not in _QUIET for f in ranked[0].findings)):
             return 'cause_found'
-        if ranked or levels.get('ERROR') or levels.get('CRITICAL'):
+        # Where nothing was logged, nothing is known.
+        if not events or ranked or levels.get('ERROR') \
+                or levels.get('CRITICAL'):
             return 'insufficient_evidence'
         return 'nothing_abnormal'

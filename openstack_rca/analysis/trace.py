@@ -84,6 +84,7 @@ def follow(store: stores.Store, request_id: str) -> Way:
                            | pl.col('global_request_id').is_in(known))
     globals_ = shared['global_request_id'].drop_nulls().unique(
         maintain_order=True).to_list()
+    local = set(shared['request_id'].drop_nulls().to_list())
     own = shared.filter(pl.col('request_id') == request_id)[
         'global_request_id'].drop_nulls().to_list()
     main = request_id if request_id in globals_ else next(
@@ -91,7 +92,9 @@ def follow(store: stores.Store, request_id: str) -> Way:
     # Lines that no record in front of them dates come last.
     events = events.sort('timestamp', nulls_last=True, maintain_order=True)
     return Way(
-        request_ids=[r for r in known if r not in globals_],
+        # A service that begins a request lends its local id to the others.
+        request_ids=[r for r in known if r not in globals_
+                     or r in local],
         global_request_id=main, events=events, services=_services(events))
 
 

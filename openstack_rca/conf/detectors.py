@@ -32,8 +32,8 @@ Possible values:
 
 * ``novelty``: templates unseen or rare against the quiet part of the same
   logs or against a baseline, bursts, levels, failed and slow requests.
-* ``counts``: windows in which a service logs another mixture of templates
-  than it does at other times.
+* ``counts``: processes that fall silent, and those that log another mixture
+  of templates than they do at other times.
 * The name of any other driver that is installed in the namespace
   ``openstack_rca.detectors``. A name that is not installed stops the command
   with a message.

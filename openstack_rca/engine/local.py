@@ -91,13 +91,16 @@ class LocalSession:
     :param store: its events
     :param skipped: what was not read: ``source``, ``reason``, ``bytes``
     :param baseline: events of a quiet time, or None
+    :param parse_seconds: how long reading the folder took
     """
 
     def __init__(self, store: stores.Store, skipped: list[dict[str, Any]],
-                 baseline: stores.Store | None = None) -> None:
+                 baseline: stores.Store | None = None,
+                 parse_seconds: float = 0.0) -> None:
         self.store = store
         self.skipped = skipped
         self.baseline = baseline
+        self.parse_seconds = parse_seconds
 
     @property
     def coverage(self) -> list[dict[str, Any]]:
@@ -132,7 +135,8 @@ class LocalSession:
             return analyzer.Analyzer(
                 self.store, self.baseline, detectors=detectors,
                 limits=limits).analyze(
-                    question, self.coverage, self.skipped)
+                    question, self.coverage, self.skipped,
+                    self.parse_seconds)
 
     def events(self, *, since: datetime.datetime | None = None,
                until: datetime.datetime | None = None,
@@ -271,11 +275,12 @@ def open_folder(path: pathlib.Path, *, timezone: str = 'UTC',
         raise exception.InvalidInput(
             f"There is no time zone '{timezone}'. Use a name such as UTC "
             f'or Europe/Berlin.') from error
+    start = time.perf_counter()
     store, skipped = _parsed(path, timezone, cache, progress)
     quiet = None
     if baseline is not None:
         quiet = _parsed(baseline, timezone, cache, progress)[0]
-    return LocalSession(store, skipped, quiet)
+    return LocalSession(store, skipped, quiet, time.perf_counter() - start)
 
 
 def _parsed(path: pathlib.Path, timezone: str, cache: bool,

@@ -16,9 +16,14 @@ import pathlib
 import time
 
 import fixtures
+import hypothesis
 from oslotest import base
 
 from openstack_rca import conf
+
+# How fast a machine is must not decide a test.
+hypothesis.settings.register_profile('openstack_rca', deadline=None)
+hypothesis.settings.load_profile('openstack_rca')
 
 
 class TestCase(base.BaseTestCase):
