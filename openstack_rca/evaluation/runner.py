@@ -55,8 +55,10 @@ def predict(task: str, case: dataset.Case) -> dict[str, Any]:
     :returns: a row of the predictions
     :raises RCAException: the logs cannot be analysed
     """
+    from openstack_rca import conf
     from openstack_rca.analysis import scope
     from openstack_rca.engine import local
+    conf.load()
     session = local.open_folder(case.archive, cache=False)
     # A user who asks why something failed gives the end of the trouble at
     # most; a detector is asked about a window.

@@ -294,8 +294,10 @@ def open_session(parsed_args: argparse.Namespace,
     :raises RCAException: it cannot be read
     """
     path = folder(parsed_args)
+    from openstack_rca import conf
     from openstack_rca.engine import local
     from openstack_rca.osc import output
+    conf.load()
     progress = output.Progress(sys.stderr)
     try:
         return local.open_folder(
