@@ -110,6 +110,8 @@ class TestDocs(base.TestCase):
 
     def test_options_exist(self) -> None:
         known = set[str]().union(*(options(name) for name in COMMANDS))
+        bench = (ROOT / 'tools' / 'bench.py').read_text()
+        known |= set(re.findall(r"add_argument\('(--[a-z]+)'", bench))
         for name, text in pages().items():
             for line in text.splitlines():
                 # Options of pip, stestr, journalctl and the like.
