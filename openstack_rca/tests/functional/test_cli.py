@@ -162,6 +162,7 @@ class ExampleTest(_Case):
 
     def test_poor_terminals(self) -> None:
         page = self._run('analyze', '--log-dir', str(self.logs), LC_ALL='C',
+                         PYTHONIOENCODING='',
                          PYTHONUTF8='0', PYTHONCOERCECLOCALE='0').stdout
         self.assertTrue(page.isascii())
         self.assertTrue(page.startswith('CAUSE FOUND'))
