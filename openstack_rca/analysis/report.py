@@ -32,6 +32,8 @@ MAX_TIMELINE = 200
 MAX_BYTES = 1 << 20
 #: Characters of one piece of evidence. A traceback fits.
 MAX_TEXT = 12000
+#: To what texts are shortened in a report that is too large.
+_SHORTER = (2000, 500)
 _PER_FINDING = 4
 _PER_HYPOTHESIS = 12
 _MAX_LOCATIONS = 10
@@ -380,10 +382,11 @@ def finish(document: dict[str, Any]) -> dict[str, Any]:
     """
     if len(json.dumps(document)) <= MAX_BYTES:
         return document
-    for row in document['evidence']:
-        row['text'] = row['text'][:2000]
-    if len(json.dumps(document)) <= MAX_BYTES:
-        return document
+    for most in _SHORTER:
+        for row in document['evidence']:
+            row['text'] = row['text'][:most]
+        if len(json.dumps(document)) <= MAX_BYTES:
+            return document
     cited = {e for h in document['hypotheses'] for e in h['evidence']}
     cited |= {t['evidence'] for t in document['timeline']}
     document['evidence'] = [e for e in document['evidence']

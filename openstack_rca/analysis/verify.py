@@ -28,7 +28,8 @@ def checked(document: dict[str, Any],
     its text has to be that of the event. Evidence that is not found is left
     out, and with it hypotheses, entries of the timeline and recommendations
     that have no other. A host that no evidence of a hypothesis names is no
-    longer claimed.
+    longer claimed, and a place in the code that none shows stands first among
+    the alternatives instead.
 
     :param document: the report
     :param store: the events that it is about
@@ -72,6 +73,8 @@ def checked(document: dict[str, Any],
                 host in (proven[e]['host'] or '') or host in
                 proven[e]['text'] for e in hypothesis['evidence']):
             hypothesis['host'] = None
+        _place(hypothesis, [proven[e]['text'] for e in
+                            hypothesis['evidence']])
         kept.append(hypothesis)
     for rank, hypothesis in enumerate(kept, 1):
         hypothesis['rank'] = rank
@@ -84,6 +87,15 @@ def checked(document: dict[str, Any],
               for r in document['recommendations']]
     document['recommendations'] = [r for r in advice if r['evidence']]
     return document
+
+
+def _place(hypothesis: dict[str, Any], texts: list[str]) -> None:
+    """Claim a place only where the evidence shows its file or its logger."""
+    place = hypothesis.get('location')
+    if place and not any(place['file'] in text or place['module'] in text
+                         for text in texts):
+        hypothesis['location'] = None
+        hypothesis['locations'] = [place, *hypothesis['locations']]
 
 
 def _lead(document: dict[str, Any], kept: list[dict[str, Any]]) -> None:

@@ -52,6 +52,19 @@ class TestChecked(base.TestCase):
     def test_all_holds(self) -> None:
         self.assertEqual(self.document(), self.checked(self.document()))
 
+    def test_place_that_no_evidence_shows(self) -> None:
+        shown = {'module': 'two.on', 'file': 'two', 'function': None}
+        other = {'module': 'nova.x', 'file': 'nova/x.py', 'function': 'f'}
+        document = self.document()
+        document['hypotheses'][0] |= {'location': dict(other),
+                                      'locations': [dict(shown)]}
+        document['hypotheses'][1] |= {'location': dict(shown),
+                                      'locations': []}
+        first, second = self.checked(document)['hypotheses']
+        self.assertIsNone(first['location'])
+        self.assertEqual([other, shown], first['locations'])
+        self.assertEqual(shown, second['location'])
+
     def test_what_does_not(self) -> None:
         for change in ({'source': 'other.log'}, {'line': 7}, {'line': 2},
                        {'offset': 1}, {'text': 'One'},
