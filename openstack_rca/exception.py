@@ -19,9 +19,11 @@ class RCAException(Exception):
 
     :param message: the finished text, instead of ``msg_fmt``
     :param kwargs: values for the placeholders of ``msg_fmt``
+    :cvar code: the HTTP status that says the same to a client of the API
     """
 
     msg_fmt = 'An unexpected error occurred.'
+    code = 500
 
     def __init__(self, message: str | None = None, **kwargs: Any) -> None:
         self.kwargs = kwargs
@@ -30,6 +32,8 @@ class RCAException(Exception):
 
 class InvalidInput(RCAException):
     """A question or an option that cannot be understood."""
+
+    code = 400
 
     msg_fmt = '%(reason)s'
 
@@ -65,6 +69,8 @@ class NothingRecognised(RCAException):
 class UnknownRequest(RCAException):
     """A request id that no event carries."""
 
+    code = 404
+
     msg_fmt = ("No event carries the request id %(request_id)s. Check the id "
                "and the time range; 'openstack rca source list' shows what "
                "was read.")
@@ -87,3 +93,54 @@ class DatasetError(RCAException):
     """A benchmark dataset that does not have the documented form."""
 
     msg_fmt = "%(path)s is no dataset of task '%(task)s': %(reason)s"
+
+
+class NotFound(RCAException):
+    """No row of the caller's project has the id."""
+
+    code = 404
+    msg_fmt = "There is no %(what)s %(id)s in this project."
+
+
+class MarkerNotFound(RCAException):
+    """A page is to begin behind a row that is not there."""
+
+    code = 400
+    msg_fmt = ("marker: there is no %(what)s %(id)s in this project. List "
+               "from the beginning.")
+
+
+class Conflict(RCAException):
+    """What was asked for does not fit the state of the row."""
+
+    code = 409
+    msg_fmt = '%(reason)s'
+
+
+class TooManyJobs(RCAException):
+    """A project has as many unfinished jobs as it may."""
+
+    code = 429
+    msg_fmt = ("This project has %(count)d unfinished analyses and queries, "
+               "which is the most it may have. Wait until some are "
+               "complete.")
+
+
+class Forbidden(RCAException):
+    """The caller's roles do not allow it."""
+
+    code = 403
+    msg_fmt = "The policy does not allow %(action)s with these roles."
+
+
+class DatabaseUnavailable(RCAException):
+    """The database does not answer, or has not got the tables."""
+
+    code = 503
+    msg_fmt = "The database cannot be used at the moment: %(reason)s"
+
+
+class JobFailed(RCAException):
+    """Work that a worker could not do."""
+
+    msg_fmt = '%(reason)s'

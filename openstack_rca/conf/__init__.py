@@ -32,6 +32,9 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
     :param conf: where to register them
     """
     for group, options in opts.GROUPS:
+        if group.name == 'DEFAULT':
+            conf.register_opts(options)
+            continue
         conf.register_group(group)
         conf.register_opts(options, group=group)
 
@@ -58,7 +61,10 @@ def load(args: list[str] | None = None,
             for option in options:
                 # A wrong value must be told now, by its name, and not in
                 # the middle of an analysis.
-                CONF[group.name][option.dest]
+                if group.name == 'DEFAULT':
+                    CONF[option.dest]
+                else:
+                    CONF[group.name][option.dest]
     except cfg.ConfigFilesNotFoundError as error:
         raise exception.InvalidInput(
             f'The configuration file {", ".join(error.config_files)} cannot '

@@ -1,0 +1,321 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What engines do with jobs: claim, renew, finish, give back.
+
+A job is claimed by compare-and-swap on its number of attempts, for a while
+by the clock of the database. Who holds it is fenced by (holder, attempts):
+what an engine finishes after another one took the job over changes nothing.
+
+Each function raises :class:`exception.DatabaseUnavailable` when the database
+cannot be used.
+"""
+
+import dataclasses
+import json
+from typing import Any
+
+from oslo_utils import uuidutils
+import sqlalchemy as sa
+
+from openstack_rca.db import clock
+from openstack_rca.db import models
+from openstack_rca.db import rows
+from openstack_rca.db import session
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """A job that this engine holds.
+
+    :param id: of the job
+    :param kind: ``analysis``, ``events`` or ``trace``
+    :param project_id: whose job it is
+    :param request: what was asked
+    :param holder: name of the holder
+    :param attempt: which attempt this is, from 1
+    """
+
+    id: str
+    kind: str
+    project_id: str
+    request: dict[str, Any]
+    holder: str
+    attempt: int
+
+
+def _held(claim: Claim) -> sa.ColumnElement[bool]:
+    table = models.JOBS
+    return sa.and_(table.c.id == claim.id, table.c.state == rows.RUNNING,
+                   table.c.lease_holder == claim.holder,
+                   table.c.attempts == claim.attempt)
+
+
+@session.guarded
+def claim(holder: str, lease: int, most: int,
+          max_attempts: int) -> list[Claim]:
+    """Take jobs that wait, or whose holder went away, the oldest first.
+
+    Jobs whose holders went away too often fail here.
+
+    :param holder: name of this engine's process, unique among all
+    :param lease: seconds until others may take them
+    :param most: how many to take
+    :param max_attempts: how often a job is tried
+    """
+    table = models.JOBS
+    lost = sa.and_(table.c.state == rows.RUNNING,
+                   table.c.lease_until < clock.now())
+    wanted = (table.c.id, table.c.kind, table.c.project_id, table.c.request,
+              table.c.attempts, table.c.error)
+    with session.reader() as connection:
+        found = list(connection.execute(sa.select(*wanted).where(lost)
+                                        .limit(most + 8)).mappings())
+        found += connection.execute(
+            sa.select(*wanted).where(table.c.state == rows.QUEUED)
+            # Some more, for those that another engine takes first.
+            .order_by(table.c.created_at, table.c.id).limit(most + 8)
+        ).mappings()
+    claims: list[Claim] = []
+    for row in found:
+        if len(claims) == most:
+            break
+        mine = sa.and_(table.c.id == row['id'],
+                       table.c.attempts == row['attempts'],
+                       sa.or_(table.c.state == rows.QUEUED, lost))
+        if row['attempts'] >= max_attempts:
+            _give_up(row, mine)
+            continue
+        with session.writer() as connection:
+            taken = connection.execute(table.update().where(mine).values(
+                state=rows.RUNNING, attempts=row['attempts'] + 1,
+                lease_until=clock.now(lease), lease_holder=holder,
+                started_at=rows.utcnow()))
+            if not taken.rowcount:
+                continue
+            if row['kind'] == rows.ANALYSIS:
+                connection.execute(models.ANALYSES.update().where(
+                    models.ANALYSES.c.id == row['id']).values(
+                        status=rows.RUNNING, started_at=rows.utcnow()))
+        claims.append(Claim(row['id'], row['kind'], row['project_id'],
+                            json.loads(row['request']), holder,
+                            row['attempts'] + 1))
+    return claims
+
+
+def _give_up(row: Any, mine: sa.ColumnElement[bool]) -> None:
+    reason = (f'Given up after {row["attempts"]} attempts. The last one: '
+              f'{row["error"] or "the engine that worked on it went away."}')
+    with session.writer() as connection:
+        _end(connection, row['id'], row['kind'], mine, rows.FAILED,
+             error=reason)
+
+
+@session.guarded
+def renew(claims: list[Claim], lease: int) -> list[Claim]:
+    """Hold jobs for longer.
+
+    :param claims: what this engine holds
+    :param lease: seconds from now
+    :returns: those that it does not hold any more: deleted, or taken over
+    """
+    lost = []
+    for item in claims:
+        with session.writer() as connection:
+            kept = connection.execute(models.JOBS.update().where(
+                _held(item)).values(lease_until=clock.now(lease)))
+            # MySQL counts changed rows, but a lease always changes.
+            if not kept.rowcount:
+                lost.append(item)
+    return lost
+
+
+@session.guarded
+def release(item: Claim, reason: str | None, counted: bool = True) -> bool:
+    """Give a job back, to be tried again.
+
+    :param item: the job
+    :param reason: what went wrong, or None
+    :param counted: whether this attempt counts
+    :returns: whether it was still held
+    """
+    with session.writer() as connection:
+        done = connection.execute(models.JOBS.update().where(
+            _held(item)).values(
+                state=rows.QUEUED, lease_until=None, lease_holder=None,
+                error=reason,
+                attempts=item.attempt if counted else item.attempt - 1))
+        if done.rowcount and item.kind == rows.ANALYSIS:
+            connection.execute(models.ANALYSES.update().where(
+                models.ANALYSES.c.id == item.id).values(status=rows.QUEUED))
+        return bool(done.rowcount)
+
+
+@session.guarded
+def fail(item: Claim, reason: str) -> bool:
+    """End a job without a result.
+
+    :param item: the job
+    :param reason: why, in words for the one who asked
+    :returns: whether it was still held
+    """
+    with session.writer() as connection:
+        return _end(connection, item.id, item.kind, _held(item),
+                    rows.FAILED, error=reason)
+
+
+@session.guarded
+def complete(item: Claim, result: str) -> bool:
+    """End a job with its result.
+
+    :param item: the job
+    :param result: the report or the result, as JSON
+    :returns: whether it was still held
+    """
+    with session.writer() as connection:
+        if item.kind != rows.ANALYSIS:
+            return _end(connection, item.id, item.kind, _held(item),
+                        rows.COMPLETE, result=result)
+        if not _end(connection, item.id, item.kind, _held(item),
+                    rows.COMPLETE):
+            return False
+        report = json.loads(result)
+        incident_id = None
+        if item.request.get('incident'):
+            incident_id = _open_incident(connection, item, report)
+        first = (report.get('hypotheses') or [{}])[0]
+        connection.execute(models.ANALYSES.update().where(
+            models.ANALYSES.c.id == item.id).values(
+                report=result, verdict=report.get('verdict'),
+                category=report.get('category'),
+                component=first.get('component'),
+                severity=report.get('severity'),
+                confidence=report.get('confidence'),
+                summary=rows.clip(report.get('summary'), models.SUMMARY),
+                incident_id=incident_id))
+        return True
+
+
+def _end(connection: sa.Connection, job_id: str, kind: str,
+         condition: sa.ColumnElement[bool], state: str,
+         error: str | None = None, result: str | None = None) -> bool:
+    now = rows.utcnow()
+    done = connection.execute(models.JOBS.update().where(condition).values(
+        state=state, error=error, result=result, lease_until=None,
+        lease_holder=None, finished_at=now))
+    if done.rowcount and kind == rows.ANALYSIS:
+        connection.execute(models.ANALYSES.update().where(
+            models.ANALYSES.c.id == job_id).values(
+                status=state, error=error, finished_at=now))
+    return bool(done.rowcount)
+
+
+def _open_incident(connection: sa.Connection, item: Claim,
+                   report: dict[str, Any]) -> str:
+    first = (report.get('hypotheses') or [{}])[0]
+    now = rows.utcnow()
+    incident_id = uuidutils.generate_uuid()
+    title = (item.request.get('issue') or report.get('summary')
+             or 'Analysis ' + item.id)
+    connection.execute(models.INCIDENTS.insert().values(
+        id=incident_id, project_id=item.project_id, status='open',
+        title=rows.clip(' '.join(title.split()), models.TITLE),
+        summary=rows.clip(report.get('summary'), models.SUMMARY),
+        component=first.get('component'), category=report.get('category'),
+        host=rows.clip(first.get('host'), 255),
+        severity=report.get('severity'),
+        confidence=report.get('confidence'), analysis_id=item.id,
+        created_at=now, updated_at=now))
+    return incident_id
+
+
+@session.guarded
+def source_set(host: str, name: str, values: dict[str, Any]) -> None:
+    """Write down what an engine read of a source.
+
+    :param host: name of the engine
+    :param name: of the source
+    :param values: ``status``, ``error``, ``events``, ``bytes``, ``files``
+        and ``skipped``
+    """
+    table = models.SOURCES
+    row = values | {'files': rows.dump(values['files']),
+                    'skipped': rows.dump(values['skipped']),
+                    'updated_at': rows.utcnow()}
+    key = sa.and_(table.c.host == host, table.c.name == name)
+    with session.writer() as connection:
+        if not connection.execute(
+                table.update().where(key).values(row)).rowcount:
+            connection.execute(table.insert().values(
+                host=host, name=name, **row))
+
+
+@session.guarded
+def sources_keep(host: str, names: list[str]) -> None:
+    """Drop what an engine read once and does not any more.
+
+    :param host: name of the engine
+    :param names: of the sources that it reads
+    """
+    table = models.SOURCES
+    with session.writer() as connection:
+        connection.execute(table.delete().where(
+            table.c.host == host, table.c.name.not_in(names)))
+
+
+@session.guarded
+def purge(days: float, most: int = 1000) -> dict[str, int]:
+    """Delete what was finished long ago, in small transactions.
+
+    Open and acknowledged incidents stay, and so do the analyses that they
+    came from.
+
+    :param days: age of what is deleted
+    :param most: rows of one transaction
+    :returns: how many rows of each kind were deleted
+    """
+    counts = {'analyses': 0, 'queries': 0, 'incidents': 0, 'sources': 0}
+    age = -int(days * 86400)
+    jobs, analyses = models.JOBS, models.ANALYSES
+    incidents, sources = models.INCIDENTS, models.SOURCES
+    alive = sa.select(incidents.c.analysis_id).where(
+        incidents.c.status != 'resolved',
+        incidents.c.analysis_id.is_not(None))
+    steps = (
+        ('incidents', incidents, sa.and_(
+            incidents.c.status == 'resolved',
+            incidents.c.resolved_at < clock.now(age))),
+        ('analyses', analyses, sa.and_(
+            analyses.c.finished_at < clock.now(age),
+            analyses.c.id.not_in(alive))),
+        ('queries', jobs, sa.and_(
+            jobs.c.kind != rows.ANALYSIS,
+            jobs.c.finished_at < clock.now(age))),
+    )
+    for what, table, old in steps:
+        while True:
+            with session.writer() as connection:
+                ids = list(connection.execute(
+                    sa.select(table.c.id).where(old).limit(most)).scalars())
+                if not ids:
+                    break
+                connection.execute(table.delete().where(table.c.id.in_(ids)))
+                if what == 'analyses':
+                    connection.execute(
+                        jobs.delete().where(jobs.c.id.in_(ids)))
+                    connection.execute(incidents.update().where(
+                        incidents.c.analysis_id.in_(ids)).values(
+                            analysis_id=None))
+            counts[what] += len(ids)
+    with session.writer() as connection:
+        counts['sources'] = connection.execute(sources.delete().where(
+            sources.c.updated_at < clock.now(age))).rowcount
+    return counts

@@ -1,0 +1,149 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The tables.
+
+What lists show stands in columns of its own; documents (requests, reports,
+results) are JSON text, which only the one who asked for a single row reads.
+Times are UTC without a zone.
+"""
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+
+#: Characters of a column that is cut to fit.
+TITLE = 255
+SUMMARY = 4000
+
+
+def _long() -> sa.types.TypeEngine[str]:
+    """Text of some megabytes: MySQL's TEXT ends at 64 KiB."""
+    return sa.Text().with_variant(mysql.MEDIUMTEXT(), 'mysql', 'mariadb')
+
+
+def _moment() -> sa.types.TypeEngine[sa.DateTime]:
+    """A time with microseconds: MySQL's DATETIME has none by itself."""
+    return sa.DateTime().with_variant(
+        mysql.DATETIME(fsp=6), 'mysql', 'mariadb')
+
+
+METADATA = sa.MetaData(naming_convention={
+    'pk': 'pk_%(table_name)s',
+    'fk': 'fk_%(table_name)s_%(column_0_name)s',
+    'ix': 'ix_%(table_name)s_%(column_0_N_name)s',
+    'uq': 'uq_%(table_name)s_%(column_0_N_name)s',
+})
+
+_MYSQL = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4'}
+
+JOBS = sa.Table(
+    'jobs', METADATA,
+    sa.Column('id', sa.String(36), primary_key=True),
+    sa.Column('kind', sa.String(16), nullable=False),
+    sa.Column('state', sa.String(16), nullable=False),
+    sa.Column('project_id', sa.String(64), nullable=False),
+    sa.Column('user_id', sa.String(64), nullable=False),
+    sa.Column('request', _long(), nullable=False),
+    sa.Column('result', _long()),
+    sa.Column('error', sa.Text()),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    # Until when the holder has it, by the clock of the database.
+    sa.Column('lease_until', _moment()),
+    sa.Column('lease_holder', sa.String(255)),
+    sa.Column('created_at', _moment(), nullable=False),
+    sa.Column('started_at', _moment()),
+    sa.Column('finished_at', _moment()),
+    sa.Index(None, 'state', 'created_at', 'id'),
+    sa.Index(None, 'state', 'lease_until'),
+    sa.Index(None, 'project_id', 'created_at', 'id'),
+    sa.Index(None, 'project_id', 'state'),
+    **_MYSQL)
+
+ANALYSES = sa.Table(
+    'analyses', METADATA,
+    # That of the job which works on it.
+    sa.Column('id', sa.String(36), primary_key=True),
+    sa.Column('project_id', sa.String(64), nullable=False),
+    sa.Column('user_id', sa.String(64), nullable=False),
+    sa.Column('status', sa.String(16), nullable=False),
+    sa.Column('verdict', sa.String(32)),
+    sa.Column('issue', sa.Text(), nullable=False),
+    sa.Column('mode', sa.String(16), nullable=False),
+    sa.Column('category', sa.String(32)),
+    sa.Column('component', sa.String(64)),
+    sa.Column('severity', sa.String(16)),
+    sa.Column('confidence', sa.Float()),
+    sa.Column('summary', sa.Text()),
+    sa.Column('incident_id', sa.String(36)),
+    sa.Column('created_at', _moment(), nullable=False),
+    sa.Column('started_at', _moment()),
+    sa.Column('finished_at', _moment()),
+    sa.Column('error', sa.Text()),
+    sa.Column('report', _long()),
+    sa.Index(None, 'project_id', 'created_at', 'id'),
+    sa.Index(None, 'project_id', 'status', 'created_at', 'id'),
+    sa.Index(None, 'project_id', 'verdict', 'created_at', 'id'),
+    sa.Index(None, 'finished_at'),
+    **_MYSQL)
+
+RATINGS = sa.Table(
+    'ratings', METADATA,
+    sa.Column('analysis_id', sa.String(36),
+              sa.ForeignKey('analyses.id', ondelete='CASCADE'),
+              primary_key=True),
+    sa.Column('user_id', sa.String(64), primary_key=True),
+    sa.Column('project_id', sa.String(64), nullable=False),
+    sa.Column('rating', sa.String(16), nullable=False),
+    sa.Column('component', sa.String(64)),
+    sa.Column('comment', sa.Text()),
+    sa.Column('created_at', _moment(), nullable=False),
+    sa.Column('updated_at', _moment(), nullable=False),
+    **_MYSQL)
+
+INCIDENTS = sa.Table(
+    'incidents', METADATA,
+    sa.Column('id', sa.String(36), primary_key=True),
+    sa.Column('project_id', sa.String(64), nullable=False),
+    sa.Column('status', sa.String(16), nullable=False),
+    sa.Column('title', sa.String(TITLE), nullable=False),
+    sa.Column('summary', sa.Text()),
+    sa.Column('component', sa.String(64)),
+    sa.Column('category', sa.String(32)),
+    sa.Column('host', sa.String(255)),
+    sa.Column('severity', sa.String(16)),
+    sa.Column('confidence', sa.Float()),
+    # Without a foreign key: an incident outlives the analysis.
+    sa.Column('analysis_id', sa.String(36)),
+    sa.Column('created_at', _moment(), nullable=False),
+    sa.Column('updated_at', _moment(), nullable=False),
+    sa.Column('acknowledged_at', _moment()),
+    sa.Column('acknowledged_by', sa.String(64)),
+    sa.Column('resolved_at', _moment()),
+    sa.Column('resolved_by', sa.String(64)),
+    sa.Column('resolution', sa.Text()),
+    sa.Index(None, 'project_id', 'created_at', 'id'),
+    sa.Index(None, 'project_id', 'status', 'created_at', 'id'),
+    sa.Index(None, 'analysis_id'),
+    **_MYSQL)
+
+# What engines read. These rows tell of the cloud, not of a project.
+SOURCES = sa.Table(
+    'sources', METADATA,
+    sa.Column('host', sa.String(255), primary_key=True),
+    sa.Column('name', sa.String(64), primary_key=True),
+    sa.Column('status', sa.String(16), nullable=False),
+    sa.Column('error', sa.Text()),
+    sa.Column('updated_at', _moment(), nullable=False),
+    sa.Column('events', sa.BigInteger(), nullable=False),
+    sa.Column('bytes', sa.BigInteger(), nullable=False),
+    sa.Column('files', _long(), nullable=False),
+    sa.Column('skipped', _long(), nullable=False),
+    **_MYSQL)

@@ -1,0 +1,164 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What the functions of this package share: times, pages, documents."""
+
+from collections.abc import Mapping
+import datetime
+import json
+from typing import Any
+
+import sqlalchemy as sa
+
+from openstack_rca import exception
+from openstack_rca.db import models
+
+QUEUED = 'queued'
+RUNNING = 'running'
+COMPLETE = 'complete'
+FAILED = 'failed'
+UNFINISHED = (QUEUED, RUNNING)
+
+ANALYSIS = 'analysis'
+
+#: The columns of an analysis that a list shows.
+_LISTED = ('id', 'project_id', 'user_id', 'status', 'verdict', 'issue',
+           'mode', 'category', 'component', 'severity', 'confidence',
+           'summary', 'incident_id', 'created_at', 'started_at',
+           'finished_at')
+
+
+def utcnow() -> datetime.datetime:
+    """Now, as the tables have it: UTC without a zone."""
+    return datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+
+
+def iso(moment: datetime.datetime | None) -> str | None:
+    """A time of a table as people and programs read it."""
+    return None if moment is None else moment.isoformat() + '+00:00'
+
+
+def error(text: str | None) -> dict[str, Any] | None:
+    """The error of a row, in the shape of the API."""
+    if text is None:
+        return None
+    return {'code': 500, 'title': 'Failed', 'message': text}
+
+
+def dump(document: Any) -> str:
+    """A document as a column holds it.
+
+    ASCII only: a column takes every text then, whatever its character set.
+    """
+    return json.dumps(document, separators=(',', ':'))
+
+
+def summary(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An analysis as a list shows it."""
+    shown = {name: row[name] for name in _LISTED}
+    for name in ('created_at', 'started_at', 'finished_at'):
+        shown[name] = iso(row[name])
+    return shown | {'rating': row['rating'], 'error': error(row['error'])}
+
+
+def unfinished(row: Mapping[str, Any], request: dict[str, Any],
+               attempts: int, position: int | None) -> dict[str, Any]:
+    """An analysis that has no report, or not yet."""
+    return {
+        'version': 1, 'id': row['id'], 'status': row['status'],
+        'verdict': None, 'error': error(row['error']),
+        'project_id': row['project_id'], 'incident_id': row['incident_id'],
+        'created_at': iso(row['created_at']),
+        'started_at': iso(row['started_at']),
+        'finished_at': iso(row['finished_at']), 'issue': row['issue'],
+        'mode': row['mode'],
+        'scope': {
+            'since': request.get('since'), 'until': request.get('until'),
+            'request_ids': request.get('request_ids') or [],
+            'resources': request.get('servers') or [],
+            'services': request.get('services') or []},
+        'attempts': attempts, 'queue_position': position}
+
+
+def query(row: Mapping[str, Any], whole: bool = True) -> dict[str, Any]:
+    """A query as the API shows it.
+
+    :param row: of the jobs
+    :param whole: with its result
+    """
+    shown = {
+        'id': row['id'], 'kind': row['kind'], 'status': row['state'],
+        'project_id': row['project_id'], 'user_id': row['user_id'],
+        'request': json.loads(row['request']),
+        'error': error(row['error'])}
+    for name in ('created_at', 'started_at', 'finished_at'):
+        shown[name] = iso(row[name])
+    if whole:
+        shown['result'] = json.loads(row['result']) if row['result'] else None
+    return shown
+
+
+def incident(row: Mapping[str, Any]) -> dict[str, Any]:
+    """An incident as the API shows it."""
+    return {name: iso(value) if isinstance(value, datetime.datetime)
+            else value for name, value in row.items()}
+
+
+def page(connection: sa.Connection, statement: sa.Select[Any],
+         table: sa.Table, what: str, project_id: str, limit: int,
+         marker: str | None) -> tuple[list[Mapping[str, Any]], bool]:
+    """One page of a project's rows, the newest first.
+
+    :param connection: where to read
+    :param statement: selects from the table, with other conditions
+    :param table: has ``id``, ``project_id`` and ``created_at``
+    :param what: what a row is, in words
+    :param limit: rows of the page
+    :param marker: id of the row before the page
+    :returns: the rows, and whether there are more
+    :raises MarkerNotFound: the project has no such row
+    """
+    statement = statement.where(table.c.project_id == project_id)
+    if marker is not None:
+        created = connection.execute(
+            sa.select(table.c.created_at).where(
+                table.c.id == marker,
+                table.c.project_id == project_id)).scalar()
+        if created is None:
+            raise exception.MarkerNotFound(what=what, id=marker)
+        # The first condition follows from the second, and is what an index
+        # can be used for.
+        statement = statement.where(
+            table.c.created_at <= created,
+            sa.or_(table.c.created_at < created,
+                   sa.and_(table.c.created_at == created,
+                           table.c.id < marker)))
+    found = connection.execute(
+        statement.order_by(table.c.created_at.desc(), table.c.id.desc())
+        .limit(limit + 1)).mappings().all()
+    return list(found[:limit]), len(found) > limit
+
+
+def clip(text: str | None, most: int) -> str | None:
+    """A text that fits into a column."""
+    if text is None or len(text) <= most:
+        return text
+    return text[:most - 1] + '…'
+
+
+def listed_analyses(user_id: str) -> sa.Select[Any]:
+    """Selects analyses as lists show them, with the caller's rating."""
+    analyses, ratings = models.ANALYSES, models.RATINGS
+    return sa.select(
+        *(analyses.c[name] for name in _LISTED), analyses.c.error,
+        ratings.c.rating).select_from(analyses.outerjoin(
+            ratings, sa.and_(ratings.c.analysis_id == analyses.c.id,
+                             ratings.c.user_id == user_id)))

@@ -1,0 +1,63 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The message bus.
+
+It only carries nudges: what is to be done stands in the database, so that a
+bus which is not there, or loses messages, costs a second and nothing else.
+"""
+
+from oslo_config import cfg
+import oslo_messaging as messaging
+from oslo_messaging import opts as messaging_opts
+
+from openstack_rca import conf
+from openstack_rca import exception
+
+TOPIC = 'openstack-rca-engine'
+EXCHANGE = 'openstack-rca'
+VERSION = '1.0'
+
+messaging.set_transport_defaults(control_exchange=EXCHANGE)
+
+
+def configured() -> bool:
+    """Whether the operator named a message bus."""
+    for group, options in messaging_opts.list_opts():
+        if group is None:
+            conf.CONF.register_opts(options)
+    where = conf.CONF.get_location('transport_url')
+    return bool(conf.CONF.transport_url and where is not None
+                and where.location not in (cfg.Locations.opt_default,
+                                           cfg.Locations.set_default))
+
+
+def transport() -> messaging.Transport:
+    """A connection to the message bus.
+
+    :raises InvalidInput: the configuration names none that there is
+    """
+    try:
+        return messaging.get_rpc_transport(conf.CONF)
+    except (messaging.DriverLoadFailure,
+            messaging.InvalidTransportURL) as error:
+        # The text of these errors can hold the URL with its password.
+        raise exception.InvalidInput(
+            reason='[DEFAULT] transport_url names no message bus that can '
+                   'be used.') from error
+
+
+def target(server: str | None = None) -> messaging.Target:
+    """Where nudges go.
+
+    :param server: name of one engine, for that engine itself
+    """
+    return messaging.Target(topic=TOPIC, version=VERSION, server=server)
