@@ -138,6 +138,26 @@ class Store(abc.ABC):
         :raises StoreError: it could not be written
         """
 
+    def compact(self) -> None:
+        """Unite what was written in many small pieces.
+
+        :raises StoreError: it could not be written
+        """
+
+    @classmethod
+    def snapshot(cls, path: pathlib.Path, folder: pathlib.Path) -> 'Store':
+        """What a store holds at this moment, for reading.
+
+        The store may have a writer meanwhile, which the snapshot does not
+        see.
+
+        :param path: folder of the store
+        :param folder: where the snapshot may keep files; on the same disk,
+            and not there yet
+        :raises StoreError: the store cannot be read
+        """
+        return cls(path)
+
     @abc.abstractmethod
     def scan(self) -> pl.LazyFrame:
         """All events, lazily, with the columns of ``schema.EVENTS``."""

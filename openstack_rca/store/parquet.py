@@ -23,6 +23,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import uuid
 
 import polars as pl
@@ -33,6 +34,13 @@ from openstack_rca.store import base
 
 _META = 'openstack_rca'
 _TEMPLATES = '.tpl.parquet'
+#: Bytes of segments that are never united with others.
+_LARGE = 32 << 20
+#: Bytes below which segments are united, whatever is behind them.
+_SMALL = 1 << 20
+#: So many segments are united at once, at least.
+_MANY = 8
+_SNAPSHOTS = 20
 _ASK_AGAIN = 'Delete the folder, or ask again with --no-cache.'
 
 
@@ -197,6 +205,69 @@ class ParquetStore(base.Store):
             self._write(schema.empty(),
                         pl.DataFrame(schema=schema.TEMPLATES), [],
                         sorted(known))
+
+    def compact(self) -> None:
+        """Unite the last segments, where they are many and small.
+
+        As in a log-structured merge tree, a segment is united with those
+        behind it once these together are larger: there are about as many
+        segments as the logarithm of what is held, and every event is
+        written about so often.
+        """
+        with self._failing():
+            sizes = [(self.path / s.name).stat().st_size
+                     for s in self._segments]
+        first = len(sizes)
+        behind = 0
+        for index in range(len(sizes) - 1, -1, -1):
+            if sizes[index] > _LARGE:
+                break
+            if sizes[index] < max(behind, _SMALL):
+                first = index
+            behind += sizes[index]
+        tail = self._segments[first:]
+        if len(tail) < _MANY or self._begun:
+            return
+        live = {source for s in tail for source in s.live}
+        told = {r.source for s in tail for r in s.files
+                if self._records.get(r.source) is r}
+        with self._failing():
+            events = pl.concat([
+                _scan([self.path / s.name]).filter(_counting(s))
+                for s in tail if s.live] or [schema.empty().lazy()]
+            ).collect(engine='streaming')
+            templates = _scan([
+                self.path / _beside(s.name) for s in tail]).unique(
+                    'template', keep='any').collect()
+        older = {source for s in self._segments[:first] for source in s.live}
+        starts = dict(events.group_by('source').agg(
+            pl.col('offset').min()).iter_rows())
+        self._write(events, templates, [
+            dataclasses.replace(record, pieces=1, start=starts.get(
+                source, record.start) if source in older else 0)
+            for source, record in sorted(self._records.items())
+            if source in live | told], [])
+
+    @classmethod
+    def snapshot(cls, path: pathlib.Path,
+                 folder: pathlib.Path) -> 'ParquetStore':
+        """Hard links to the segments, which stay when the writer deletes."""
+        for _ in range(_SNAPSHOTS):
+            try:
+                folder.mkdir(parents=True, mode=0o700)
+                for file in sorted(path.glob('*.parquet')):
+                    os.link(file, folder / file.name)
+                return cls(folder)
+            except FileNotFoundError:
+                # United with others or superseded, by a segment that the
+                # list does not have: both are seen the next time.
+                shutil.rmtree(folder, ignore_errors=True)
+            except OSError as error:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise exception.StoreError(
+                    path=path, reason=error.strerror or error) from error
+        raise exception.StoreError(
+            path=path, reason='it changes faster than it can be read.')
 
     def _write(self, events: pl.DataFrame, templates: pl.DataFrame,
                files: list[base.FileRecord], forgets: list[str]) -> None:

@@ -12,12 +12,16 @@
 """What the commands share: options of a folder, formats, honest endings."""
 
 import argparse
+from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Sequence
 import datetime
 import io
+import itertools
 import pathlib
+import re
 import sys
+import time
 from typing import Any
 from typing import TYPE_CHECKING
 
@@ -28,21 +32,31 @@ from openstack_rca import exception
 
 if TYPE_CHECKING:
     from openstack_rca.analysis import scope
-    from openstack_rca.engine import local
+    from openstack_rca.engine import session
 
 FORMATTERS = 'openstack_rca.formatters'
+
+#: Seconds that a command waits for the service.
+WAIT_TIMEOUT = 600
+
+_UUID = re.compile('[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}')
+
+#: Options of one way only, by their places in the parsed arguments.
+_LOCAL_ONLY = (('no_cache', '--no-cache'), ('baseline', '--baseline'))
+_SERVICE_ONLY = (('incident', '--incident'), ('no_wait', '--no-wait'),
+                 ('wait_timeout', '--wait-timeout'))
 
 
 class RCACommand(command.Command):
     """A command of this plugin.
 
-    It works without a cloud and ends with a plain message, whatever happens.
-    The analysis and all that it needs are imported when the command runs:
-    ``openstack --help`` looks at every command and must stay fast.
+    It ends with a plain message, whatever happens. The analysis and all that
+    it needs, the client of the service too, are imported when the command
+    runs: ``openstack --help`` looks at every command and must stay fast.
     """
 
     # Commands that work on a folder need no cloud, no clouds.yaml and no
-    # password.
+    # password: the login waits until :meth:`client` needs it.
     auth_required = False
 
     def run(self, parsed_args: argparse.Namespace) -> int:
@@ -61,29 +75,78 @@ class RCACommand(command.Command):
         except (exceptions.CommandError, BrokenPipeError,
                 KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
-        except MemoryError as exc:
-            raise exceptions.CommandError(
-                'There is not enough memory for this. Name a smaller folder '
-                'or a shorter time with --since and --until.') from exc
-        except OSError as exc:
-            what = f'{exc.filename}: ' if exc.filename else ''
-            raise exceptions.CommandError(text_utils.visible(
-                f'{what}{exc.strerror or exc}')) from exc
         except BaseException as exc:
             # BaseException: a panic of a native library is one, too.
-            if isinstance(exc, ValueError) and 'column names' in str(exc):
-                # cliff's answer to a wrong --column.
-                raise exceptions.CommandError(
-                    text_utils.visible(exc)) from exc
-            detail = text_utils.shorten(text_utils.visible(exc), 300)
             raise exceptions.CommandError(
-                f'This is a bug in openstack_rca: {type(exc).__name__}: '
-                f'{detail}. Run the same command with --debug to see where, '
-                f'and report it.') from exc
+                text_utils.visible(_told(exc), keep='\n')) from exc
+
+    def client(self) -> Any:
+        """Log in, and hand out the client of the service.
+
+        :returns: the proxy of openstacksdk
+        :raises CommandError: there are no credentials
+        """
+        from openstack_rca.osc import errors
+        # What python-openstackclient does before commands that always need
+        # a cloud.
+        self.auth_required = True
+        try:
+            self.app.prepare_to_run_command(self)
+        except exceptions.CommandError as exc:
+            raise exceptions.CommandError(f'{exc}\n{errors.LOG_IN}') from exc
+        return self.app.client_manager.root_cause_analysis
+
+    def find(self, kind: str, parsed_args: argparse.Namespace,
+             **attrs: Any) -> dict[str, Any]:
+        """Ask the service for events, and wait for them.
+
+        :param kind: the kind of query
+        :param parsed_args: options of :func:`add_wait_options`
+        :param attrs: what is asked for
+        :returns: what was found
+        :raises CommandError: the query failed or takes too long
+        """
+        from openstack import exceptions as sdk
+        client = self.client()
+        query = client.create_query(kind, **attrs)
+        timeout = parsed_args.wait_timeout or WAIT_TIMEOUT
+        try:
+            found = wait(client.wait_for_query, query, timeout)
+        except sdk.ResourceTimeout as exc:
+            raise exception.RCAException(
+                f'The query {query.id} is still {exc.extra_data.status} '
+                f'after {timeout} seconds. Ask for less, wait longer with '
+                f'--wait-timeout, or see that openstack-rca-engine '
+                f'runs.') from exc
+        except sdk.ResourceFailure as exc:
+            raise exception.RCAException(reason(exc.extra_data)) from exc
+        return found.result if isinstance(found.result, dict) else {}
 
 
-class Lister(RCACommand, command.Lister):
-    """A command that lists rows."""
+def _told(exc: BaseException) -> str:
+    """What an operator is told of an error."""
+    from openstack_rca.osc import text as text_utils
+    if isinstance(exc, MemoryError):
+        return ('There is not enough memory for this. Name a smaller folder '
+                'or a shorter time with --since and --until.')
+    from openstack_rca.osc import errors
+    told = errors.explain(exc)
+    if told is not None:
+        return told
+    if isinstance(exc, OSError):
+        what = f'{exc.filename}: ' if exc.filename else ''
+        return f'{what}{exc.strerror or exc}'
+    if isinstance(exc, ValueError) and 'column names' in str(exc):
+        # cliff's answer to a wrong --column.
+        return str(exc)
+    detail = text_utils.shorten(text_utils.visible(exc), 300)
+    return (f'This is a bug in openstack_rca: {type(exc).__name__}: '
+            f'{detail}. Run the same command with --debug to see where, and '
+            f'report it.')
+
+
+class _Buffered(RCACommand):
+    """A command of cliff whose output is written as a whole."""
 
     def produce_output(self, parsed_args: argparse.Namespace,
                        column_names: Sequence[str],
@@ -105,6 +168,14 @@ class Lister(RCACommand, command.Lister):
             self.app.stdout = stream
         output.write(stream, text)
         return status
+
+
+class Lister(_Buffered, command.Lister):
+    """A command that lists rows."""
+
+
+class ShowOne(_Buffered, command.ShowOne):
+    """A command that shows the fields of one thing."""
 
 
 class DocumentCommand(RCACommand):
@@ -190,9 +261,9 @@ def add_folder_options(parser: argparse.ArgumentParser) -> None:
         '--log-dir', metavar='<folder>',
         help='Folder of logs to read, in process and without a cloud: a copy '
              'of /var/log, a sosreport, a CI artifact, or a tar archive of '
-             'one')
+             'one. Without it the root cause analysis service is asked')
     group.add_argument(
-        '--timezone', metavar='<zone>', default='UTC',
+        '--timezone', metavar='<zone>',
         help='Time zone of timestamps that carry none, and of --since and '
              '--until, such as Europe/Paris, default: UTC')
     group.add_argument(
@@ -231,16 +302,144 @@ def add_scope_options(parser: argparse.ArgumentParser,
             group.add_argument(option, metavar=metavar, dest=dest, help=text)
 
 
+def add_wait_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of those who wait for the service.
+
+    :param parser: where to add them
+    """
+    group = parser.add_argument_group('service')
+    group.add_argument(
+        '--wait-timeout', metavar='<seconds>', type=positive,
+        help=f'How long to wait for the answer of the service, default: '
+             f'{WAIT_TIMEOUT}')
+
+
+def add_page_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of those who list rows of the service.
+
+    :param parser: where to add them
+    """
+    parser.add_argument(
+        '--limit', metavar='<number>', type=positive,
+        help='The most to list, default: all')
+    parser.add_argument(
+        '--marker', metavar='<id>', type=identifier,
+        help='Go on behind this one')
+    parser.add_argument('--long', action='store_true',
+                        help='List all fields')
+
+
+def page(listed: Callable[..., Iterable[Any]],
+         parsed_args: argparse.Namespace, **filters: Any) -> list[Any]:
+    """As many rows of the service as were asked for, in its order.
+
+    :param listed: the call that lists them
+    :param parsed_args: options of :func:`add_page_options`
+    :param filters: what they have in common
+    """
+    most = parsed_args.limit
+    # The service has pages of a hundred by itself; asking for more than it
+    # allows would be refused.
+    size = most if most is not None and most < 100 else None
+    return list(itertools.islice(listed(
+        limit=size, marker=parsed_args.marker, **filters), most))
+
+
+def each(values: Iterable[str], work: Callable[[str], Any], done: str,
+         noun: str) -> None:
+    """Do something with each of several things, whatever becomes of others.
+
+    :param values: their ids
+    :param work: what to do with one
+    :param done: what is done with them, for messages
+    :param noun: what they are, in the plural
+    :raises CommandError: it could not be done with all of them
+    """
+    from openstack import exceptions as sdk
+
+    from openstack_rca.osc import errors
+    from openstack_rca.osc import text as text_utils
+    failed = []
+    count = 0
+    for value in dict.fromkeys(values):
+        count += 1
+        try:
+            work(value)
+        except sdk.SDKException as exc:
+            failed.append(errors.explain(exc) or str(exc))
+    if failed:
+        message = '\n'.join(failed)
+        if count > 1:
+            message += f'\n{len(failed)} of {count} {noun} were not {done}.'
+        raise exceptions.CommandError(text_utils.visible(message, keep='\n'))
+
+
+def wait(call: Callable[..., Any], job: Any, timeout: float) -> Any:
+    """Wait for a job, with its state on stderr where a person watches.
+
+    :param call: what waits
+    :param job: the analysis or query
+    :param timeout: the most seconds
+    :returns: the finished job
+    """
+    from openstack_rca.osc import output
+    progress = output.Progress(sys.stderr)
+    begun: dict[str, float] = {}
+
+    def told(looked: Any) -> None:
+        status = str(looked.status)
+        seconds = time.monotonic() - begun.setdefault(status,
+                                                      time.monotonic())
+        text = f'{status} for {seconds:.0f} s'
+        before = looked.document.get('queue_position')
+        if status == 'queued' and isinstance(before, int):
+            text += f' ({before} before it)'
+        progress.note(text)
+
+    try:
+        return call(job, timeout, told if progress.shown else None)
+    finally:
+        progress.clear()
+
+
+def reason(job: Any) -> str:
+    """Why a job failed, as the service says."""
+    error = job.error
+    if isinstance(error, dict) and error.get('message'):
+        return str(error['message'])
+    return str(error) if error else 'The service gives no reason.'
+
+
+def is_local(parsed_args: argparse.Namespace) -> bool:
+    """Whether a folder is read; otherwise the service is asked.
+
+    :raises InvalidInput: an option belongs to the other way
+    """
+    local = parsed_args.log_dir is not None
+    strange = dict(_SERVICE_ONLY if local else _LOCAL_ONLY)
+    if not local and not hasattr(parsed_args, 'since'):
+        strange['timezone'] = '--timezone'
+    given = [option for dest, option in strange.items()
+             if getattr(parsed_args, dest, None)]
+    if given and local:
+        raise exception.InvalidInput(
+            reason=f'{", ".join(given)}: for the service only. Leave it out, '
+                   f'or leave out --log-dir to ask the service.')
+    if given:
+        raise exception.InvalidInput(
+            reason=f'{", ".join(given)}: for a folder of logs only. Leave it '
+                   f'out, or name the folder with --log-dir.')
+    return local
+
+
 def folder(parsed_args: argparse.Namespace) -> pathlib.Path:
     """The folder of logs that was named.
 
-    :raises InvalidInput: none was
+    :raises InvalidInput: the name is none of a folder
     """
     if not parsed_args.log_dir:
         raise exception.InvalidInput(
-            reason='Name a folder of logs with --log-dir. This release works '
-                   'on logs in process; the root cause analysis service that '
-                   'answers without --log-dir is not part of it yet.')
+            reason='--log-dir: the name of the folder is empty.')
     if '\0' in parsed_args.log_dir:
         raise exception.InvalidInput(
             reason='--log-dir: a path cannot hold a NUL character.')
@@ -254,12 +453,15 @@ def times(parsed_args: argparse.Namespace) -> tuple[
     :raises InvalidInput: one cannot be understood, or they leave no time
         between them
     """
+    if not parsed_args.since and not parsed_args.until:
+        return None, None
     from openstack_rca.analysis import scope
     since = until = None
+    timezone = parsed_args.timezone or 'UTC'
     if parsed_args.since:
-        since = scope.parse_time(parsed_args.since, parsed_args.timezone)
+        since = scope.parse_time(parsed_args.since, timezone)
     if parsed_args.until:
-        until = scope.parse_time(parsed_args.until, parsed_args.timezone)
+        until = scope.parse_time(parsed_args.until, timezone)
     if since and until and since > until:
         raise exception.InvalidInput(
             reason=f'--since ({since:%Y-%m-%d %H:%M:%S} UTC) is after '
@@ -285,7 +487,7 @@ def question(parsed_args: argparse.Namespace) -> 'scope.Question':
 
 def open_session(parsed_args: argparse.Namespace,
                  baseline: pathlib.Path | None = None
-                 ) -> 'local.LocalSession':
+                 ) -> 'session.Session':
     """Read the folder, with progress on stderr where a person watches.
 
     :param parsed_args: options of :func:`add_folder_options`
@@ -301,8 +503,17 @@ def open_session(parsed_args: argparse.Namespace,
     progress = output.Progress(sys.stderr)
     try:
         return local.open_folder(
-            path, timezone=parsed_args.timezone,
+            path, timezone=parsed_args.timezone or 'UTC',
             cache=not parsed_args.no_cache, baseline=baseline,
             progress=progress.callback)
     finally:
         progress.clear()
+
+
+def identifier(text: str) -> str:
+    """The id of an analysis or incident, for argparse."""
+    if not _UUID.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is no id: ids look like '
+            f'5f0c1e9a-0d3b-4c57-9d55-1a2b3c4d5e6f')
+    return text.lower()

@@ -27,8 +27,12 @@ from hypothesis import strategies
 
 from openstack_rca import exception
 from openstack_rca.analysis import scope
+from openstack_rca.engine import cache as caches
+from openstack_rca.engine import drivers
+from openstack_rca.engine import folder
 from openstack_rca.engine import ingest
 from openstack_rca.engine import local
+from openstack_rca.engine import session
 from openstack_rca.events import parser
 from openstack_rca.store import base as stores
 from openstack_rca.tests import base
@@ -69,8 +73,8 @@ class TestCase(base.TestCase):
 
     def release(self) -> None:
         """Give up the cache, as the end of the process does."""
-        while local._held:
-            os.close(local._held.popitem()[1])
+        while caches._HELD:
+            os.close(caches._HELD.popitem()[1])
 
     def log(self, name: str, *lines: str) -> pathlib.Path:
         path = self.logs / name
@@ -79,11 +83,11 @@ class TestCase(base.TestCase):
         return path
 
     def open(self, path: pathlib.Path | None = None,
-             **values: Any) -> local.LocalSession:
+             **values: Any) -> session.Session:
         self.parsed.clear()
         return local.open_folder(path or self.logs, **values)
 
-    def texts(self, session: local.LocalSession, **values: Any) -> list[str]:
+    def texts(self, session: session.Session, **values: Any) -> list[str]:
         return [e['text'].rpartition('] ')[2]
                 for e in session.events(**values)]
 
@@ -225,7 +229,7 @@ class TestCache(TestCase):
         self.release()
         for age, folder in zip((500, 900, 100), folders, strict=True):
             os.utime(folder / 'used', (folder.stat().st_mtime - age,) * 2)
-        size = max(local._size(f) for f in folders)
+        size = max(caches._size(f) for f in folders)
         self.config(group='cache', max_size=int(size * 2.5))
         self.open(self.logs / 'a')
         self.assertEqual([True, False, True],
@@ -268,8 +272,8 @@ class TestCache(TestCase):
             real(handle, how)
 
         with mock.patch('fcntl.flock', flock):
-            self.assertFalse(local._lock(folder))
-        self.assertTrue(local._lock(folder))
+            self.assertFalse(caches._lock(folder))
+        self.assertTrue(caches._lock(folder))
 
     def test_damaged_cache_is_made_anew(self) -> None:
         self.log('a.log', line(1, 'one'))
@@ -307,7 +311,7 @@ class TestCache(TestCase):
         for name in 'abcdef':
             self.log(f'{name}.log', *(line(i, name) for i in range(9)))
         with mock.patch.multiple(ingest, _SEGMENT=5, _SMALL=0, _PIECE=150):
-            with mock.patch.object(local, '_keep_notes', autospec=True,
+            with mock.patch.object(folder, '_keep_notes', autospec=True,
                                    side_effect=KeyboardInterrupt):
                 self.assertRaises(KeyboardInterrupt, self.open)
         self.assertEqual([name for name in 'abcdef' for _ in range(9)],
@@ -395,7 +399,7 @@ class TestGrowth(TestCase):
         with self.path.open('a') as out:
             out.write(''.join(lines))
 
-    def assert_like_anew(self, session: local.LocalSession) -> None:
+    def assert_like_anew(self, session: session.Session) -> None:
         """What was read on is what reading it whole gives."""
         anew = self.open(cache=False)
         self.assertEqual(anew.events(limit=5000), session.events(limit=5000))
@@ -451,7 +455,7 @@ class TestGrowth(TestCase):
 
     def test_again_and_again(self) -> None:
         self.open()
-        with mock.patch.object(local, '_MOST_PIECES', 4):
+        with mock.patch.object(folder, '_MOST_PIECES', 4):
             wholes = 0
             for i in range(10):
                 self.append(line(300 + i, f'new {i}'), '  and more\n')
@@ -572,7 +576,7 @@ class TestErrors(TestCase):
 
     def test_unknown_driver(self) -> None:
         error = self.assertRaises(
-            exception.DriverNotFound, local.load_driver,
+            exception.DriverNotFound, drivers.load,
             'openstack_rca.stores', 'punchcards')
         self.assertIn('parquet', str(error))
 
