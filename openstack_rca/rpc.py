@@ -17,7 +17,6 @@ bus which is not there, or loses messages, costs a second and nothing else.
 
 from oslo_config import cfg
 import oslo_messaging as messaging
-from oslo_messaging import opts as messaging_opts
 
 from openstack_rca import conf
 from openstack_rca import exception
@@ -26,14 +25,26 @@ TOPIC = 'openstack-rca-engine'
 EXCHANGE = 'openstack-rca'
 VERSION = '1.0'
 
+# The errors of oslo.messaging can hold the URL with its password.
+_WRONG = ('[DEFAULT] transport_url names no message bus that can be used. It '
+          'looks like rabbit://user:password@host:5672/.')
+
 messaging.set_transport_defaults(control_exchange=EXCHANGE)
 
 
 def configured() -> bool:
-    """Whether the operator named a message bus."""
-    for group, options in messaging_opts.list_opts():
-        if group is None:
-            conf.CONF.register_opts(options)
+    """Whether the operator named a message bus.
+
+    oslo.messaging's own default is a RabbitMQ on this host, which nobody
+    may have.
+
+    :raises InvalidInput: what is named is no URL of a message bus
+    """
+    try:
+        # Registers the option, too.
+        messaging.TransportURL.parse(conf.CONF)
+    except messaging.InvalidTransportURL as error:
+        raise exception.InvalidInput(reason=_WRONG) from error
     where = conf.CONF.get_location('transport_url')
     return bool(conf.CONF.transport_url and where is not None
                 and where.location not in (cfg.Locations.opt_default,
@@ -49,10 +60,7 @@ def transport() -> messaging.Transport:
         return messaging.get_rpc_transport(conf.CONF)
     except (messaging.DriverLoadFailure,
             messaging.InvalidTransportURL) as error:
-        # The text of these errors can hold the URL with its password.
-        raise exception.InvalidInput(
-            reason='[DEFAULT] transport_url names no message bus that can '
-                   'be used.') from error
+        raise exception.InvalidInput(reason=_WRONG) from error
 
 
 def target(server: str | None = None) -> messaging.Target:

@@ -32,6 +32,17 @@ def _positive(text: str) -> int:
     return value
 
 
+def _days(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 36500:
+        raise argparse.ArgumentTypeError(
+            f'{text!r} is not a number of days from 0 to 36500')
+    return value
+
+
 def evaluate(conf: cfg.ConfigOpts) -> int:
     """Predict the cases of a benchmark dataset.
 
@@ -82,6 +93,91 @@ def evaluate(conf: cfg.ConfigOpts) -> int:
     return 1 if failed else 0
 
 
+def _load(conf: cfg.ConfigOpts) -> None:
+    """Read the configuration of the service, from the same files.
+
+    :param conf: the parsed command line
+    """
+    from openstack_rca import conf as options
+    args = []
+    for name in ('config_file', 'config_dir'):
+        for path in conf[name] or ():
+            args += ['--' + name.replace('_', '-'), str(path)]
+    options.load(args)
+
+
+def db_sync(conf: cfg.ConfigOpts) -> int:
+    """Bring the tables up to a version.
+
+    :param conf: the parsed command line
+    :returns: 0
+    :raises RCAException: the database cannot be used, or there is no such
+        version
+    """
+    from openstack_rca.db import migration
+    _load(conf)
+    before = migration.version()
+    migration.sync(conf.command.version)
+    after = migration.version()
+    print(f'The database has version {after}'
+          + (' already.' if after == before else '.'))
+    return 0
+
+
+def db_version(conf: cfg.ConfigOpts) -> int:
+    """Print the version of the tables.
+
+    :param conf: the parsed command line
+    :returns: 0
+    :raises RCAException: the database cannot be used
+    """
+    from openstack_rca.db import migration
+    _load(conf)
+    print(migration.version() or 'none')
+    return 0
+
+
+def db_purge(conf: cfg.ConfigOpts) -> int:
+    """Delete what was finished long ago.
+
+    :param conf: the parsed command line
+    :returns: 0
+    :raises RCAException: the database cannot be used
+    """
+    from openstack_rca.db import jobs
+    _load(conf)
+    counts = jobs.purge(conf.command.days)
+    print('Deleted: ' + ', '.join(
+        f'{count} {what}' for what, count in counts.items()) + '.')
+    return 0
+
+
+def _add_db_parsers(
+        subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser]'
+        ) -> None:
+    group = subparsers.add_parser(
+        'db', help='Make, change and clean the tables of the service.',
+        description='Work on the database that [database] connection names.'
+    ).add_subparsers(dest='db_command', required=True)
+    parser = group.add_parser(
+        'sync', help='Make the tables, or bring them up to this release.')
+    parser.add_argument('version', metavar='VERSION', nargs='?',
+                        help='Up to this version only, default: the newest')
+    parser.set_defaults(func=db_sync)
+    parser = group.add_parser(
+        'version', help='Print the version of the tables, or "none".')
+    parser.set_defaults(func=db_version)
+    parser = group.add_parser(
+        'purge', help='Delete analyses, queries and resolved incidents that '
+        'were finished long ago, and what engines that are gone read.',
+        description='Delete rows for good. Open and acknowledged incidents '
+                    'stay, with the analyses that they came from.')
+    parser.add_argument(
+        '--days', metavar='DAYS', type=_days, default=90.0,
+        help='Only what was finished so many days ago, default: 90')
+    parser.set_defaults(func=db_purge)
+
+
 def add_command_parsers(
         subparsers: 'argparse._SubParsersAction[argparse.ArgumentParser]'
         ) -> None:
@@ -114,6 +210,7 @@ def add_command_parsers(
         '--jobs', metavar='N', type=_positive, default=os.cpu_count() or 1,
         help='Worker processes, default: one a core')
     parser.set_defaults(func=evaluate)
+    _add_db_parsers(subparsers)
 
 
 def run(argv: list[str]) -> int:

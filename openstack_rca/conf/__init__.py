@@ -23,7 +23,9 @@ from openstack_rca.conf import opts
 
 PROJECT = 'openstack-rca'
 
-CONF = cfg.ConfigOpts()
+# The libraries of oslo register options of theirs there, and read them
+# wherever they are told to read ours.
+CONF = cfg.CONF
 
 
 def register_opts(conf: cfg.ConfigOpts) -> None:

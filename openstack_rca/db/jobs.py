@@ -112,11 +112,13 @@ def claim(holder: str, lease: int, most: int,
 
 
 def _give_up(row: Any, mine: sa.ColumnElement[bool]) -> None:
+    last = rows.error(row['error'])
     reason = (f'Given up after {row["attempts"]} attempts. The last one: '
-              f'{row["error"] or "the engine that worked on it went away."}')
+              + (last['message'] if last
+                 else 'the engine that worked on it went away.'))
     with session.writer() as connection:
         _end(connection, row['id'], row['kind'], mine, rows.FAILED,
-             error=reason)
+             error=rows.failure(reason))
 
 
 @session.guarded
@@ -151,7 +153,7 @@ def release(item: Claim, reason: str | None, counted: bool = True) -> bool:
         done = connection.execute(models.JOBS.update().where(
             _held(item)).values(
                 state=rows.QUEUED, lease_until=None, lease_holder=None,
-                error=reason,
+                error=rows.failure(reason) if reason else None,
                 attempts=item.attempt if counted else item.attempt - 1))
         if done.rowcount and item.kind == rows.ANALYSIS:
             connection.execute(models.ANALYSES.update().where(
@@ -160,16 +162,17 @@ def release(item: Claim, reason: str | None, counted: bool = True) -> bool:
 
 
 @session.guarded
-def fail(item: Claim, reason: str) -> bool:
+def fail(item: Claim, reason: str, code: int = 500) -> bool:
     """End a job without a result.
 
     :param item: the job
     :param reason: why, in words for the one who asked
+    :param code: the HTTP status that says the same
     :returns: whether it was still held
     """
     with session.writer() as connection:
         return _end(connection, item.id, item.kind, _held(item),
-                    rows.FAILED, error=reason)
+                    rows.FAILED, error=rows.failure(reason, code))
 
 
 @session.guarded
@@ -246,16 +249,43 @@ def source_set(host: str, name: str, values: dict[str, Any]) -> None:
     :param values: ``status``, ``error``, ``events``, ``bytes``, ``files``
         and ``skipped``
     """
+    _source_change(host, name, values | {
+        'files': rows.dump(values['files']),
+        'skipped': rows.dump(values['skipped'])})
+
+
+def _source_change(host: str, name: str, values: dict[str, Any]) -> None:
+    """Change a row of a source, which may be its first."""
     table = models.SOURCES
-    row = values | {'files': rows.dump(values['files']),
-                    'skipped': rows.dump(values['skipped']),
-                    'updated_at': rows.utcnow()}
-    key = sa.and_(table.c.host == host, table.c.name == name)
+    now = {'updated_at': rows.utcnow(), **values}
     with session.writer() as connection:
-        if not connection.execute(
-                table.update().where(key).values(row)).rowcount:
-            connection.execute(table.insert().values(
-                host=host, name=name, **row))
+        if not connection.execute(table.update().where(
+                table.c.host == host, table.c.name == name).values(
+                    now)).rowcount:
+            connection.execute(table.insert().values({
+                'host': host, 'name': name, 'error': None, 'events': 0,
+                'bytes': 0, 'files': '[]', 'skipped': '[]', **now}))
+
+
+@session.guarded
+def source_reading(host: str, name: str) -> None:
+    """Write down that a source is being read.
+
+    :param host: name of the engine
+    :param name: of the source
+    """
+    _source_change(host, name, {'status': 'reading'})
+
+
+@session.guarded
+def source_failed(host: str, name: str, error: str) -> None:
+    """Write down that a source cannot be read.
+
+    :param host: name of the engine
+    :param name: of the source
+    :param error: why
+    """
+    _source_change(host, name, {'status': 'failed', 'error': error})
 
 
 @session.guarded

@@ -13,6 +13,7 @@
 
 from collections.abc import Mapping
 import datetime
+import http
 import json
 from typing import Any
 
@@ -46,11 +47,22 @@ def iso(moment: datetime.datetime | None) -> str | None:
     return None if moment is None else moment.isoformat() + '+00:00'
 
 
+def failure(message: str, code: int = 500) -> str:
+    """An error as a column holds it.
+
+    :param message: for the one who asked
+    :param code: the HTTP status that says the same
+    """
+    return dump({'code': code, 'title': http.HTTPStatus(code).phrase,
+                 'message': message})
+
+
 def error(text: str | None) -> dict[str, Any] | None:
     """The error of a row, in the shape of the API."""
     if text is None:
         return None
-    return {'code': 500, 'title': 'Failed', 'message': text}
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 def dump(document: Any) -> str:

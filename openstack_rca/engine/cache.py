@@ -17,7 +17,6 @@ cache belongs to one process at a time; others parse for themselves.
 
 import contextlib
 import fcntl
-import hashlib
 import os
 import pathlib
 import shutil
@@ -31,6 +30,7 @@ from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.engine import drivers
 from openstack_rca.engine import folder as folders
+from openstack_rca.engine import state
 from openstack_rca.store import base as stores
 
 LOG = logging.getLogger(__name__)
@@ -92,12 +92,7 @@ def folder_of(path: pathlib.Path,
     if not conf.CONF.cache.max_age or not conf.CONF.cache.max_size:
         return None
     root = cache_root()
-    # What is read depends on the limits, too.
-    limits = sorted(dict(conf.CONF.limits).items())
-    key = hashlib.blake2b(
-        f'{folders.PARSER_VERSION}\0{timezone}\0{limits}\0{os.path.realpath(path)}'
-        .encode('utf-8', 'surrogateescape'), digest_size=16).hexdigest()
-    folder = root / 'events' / key
+    folder = root / 'events' / state.key(path, timezone)
     try:
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
         # The folder above may be one that the user shares with others.

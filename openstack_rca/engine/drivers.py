@@ -11,6 +11,7 @@
 # under the License.
 """Drivers by their names."""
 
+from importlib import metadata
 from typing import Any
 
 from stevedore import driver
@@ -18,6 +19,22 @@ from stevedore import exception as driver_exceptions
 from stevedore import extension
 
 from openstack_rca import exception
+
+
+def check(namespace: str, names: list[str]) -> None:
+    """Make sure that there are drivers, and import none of them.
+
+    :param namespace: entry point namespace
+    :param names: what has to be there
+    :raises DriverNotFound: there is none of a name
+    """
+    known = {point.name for point in metadata.entry_points(group=namespace)}
+    for name in names:
+        if name not in known:
+            raise exception.DriverNotFound(
+                name=name, namespace=namespace,
+                known=', '.join(sorted(known)) or 'none; is the package '
+                'installed?')
 
 
 def load(namespace: str, name: str) -> Any:

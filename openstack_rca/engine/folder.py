@@ -34,9 +34,6 @@ from openstack_rca.engine import ingest
 from openstack_rca.sources import base as sources
 from openstack_rca.store import base as stores
 
-#: Part of the key of stored events: those of another version are not read.
-PARSER_VERSION = 3
-
 #: Beside a store; its time is that of the last look.
 USED = 'used'
 
@@ -167,6 +164,17 @@ def _grown(source: sources.Source, changed: list[sources.Unit],
         lines=grown[r['source']].lines - r['lines'],
         unparsed=grown[r['source']].unparsed - r['raw']))
         for r in tails.iter_rows(named=True)}
+
+
+def skipped(folder: pathlib.Path) -> list[dict[str, Any]]:
+    """What the last look at a folder did not read, as a report lists it.
+
+    :param folder: of the store
+    """
+    return [{'source': r['source'], 'reason': r['reason'],
+             'bytes': r['size']}
+            for note in _read_notes(folder).values()
+            for r in note['skipped']]
 
 
 def _read_notes(folder: pathlib.Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from openstack_rca import exception
 from openstack_rca.analysis import scope
 from openstack_rca.engine import cache as caches
 from openstack_rca.engine import drivers
-from openstack_rca.engine import folder
+from openstack_rca.engine import folder as folders
 from openstack_rca.engine import ingest
 from openstack_rca.engine import local
 from openstack_rca.engine import session
@@ -311,7 +311,7 @@ class TestCache(TestCase):
         for name in 'abcdef':
             self.log(f'{name}.log', *(line(i, name) for i in range(9)))
         with mock.patch.multiple(ingest, _SEGMENT=5, _SMALL=0, _PIECE=150):
-            with mock.patch.object(folder, '_keep_notes', autospec=True,
+            with mock.patch.object(folders, '_keep_notes', autospec=True,
                                    side_effect=KeyboardInterrupt):
                 self.assertRaises(KeyboardInterrupt, self.open)
         self.assertEqual([name for name in 'abcdef' for _ in range(9)],
@@ -455,7 +455,7 @@ class TestGrowth(TestCase):
 
     def test_again_and_again(self) -> None:
         self.open()
-        with mock.patch.object(folder, '_MOST_PIECES', 4):
+        with mock.patch.object(folders, '_MOST_PIECES', 4):
             wholes = 0
             for i in range(10):
                 self.append(line(300 + i, f'new {i}'), '  and more\n')

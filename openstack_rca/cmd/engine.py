@@ -1,0 +1,79 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""``openstack-rca-engine``: answers what users of the API ask."""
+
+from oslo_service import backend
+
+# Before anything imports oslo_messaging, which makes the choice otherwise.
+backend.register_backend_default_hook(
+    lambda: backend.BackendType.THREADING)
+
+import sys  # noqa: E402
+
+from oslo_log import log as logging  # noqa: E402
+from oslo_reports import guru_meditation_report as gmr  # noqa: E402
+from oslo_reports import opts as gmr_opts  # noqa: E402
+from oslo_service import service  # noqa: E402
+
+from openstack_rca import conf  # noqa: E402
+from openstack_rca import exception  # noqa: E402
+from openstack_rca import rpc  # noqa: E402
+from openstack_rca import version  # noqa: E402
+from openstack_rca.engine import drivers  # noqa: E402
+from openstack_rca.engine import service as engine_service  # noqa: E402
+from openstack_rca.engine import state  # noqa: E402
+
+
+def check() -> None:
+    """Refuse a configuration with which the engine could not work.
+
+    A service that fails after the fork is started again for ever, and looks
+    healthy.
+
+    :raises RCAException: what is wrong
+    """
+    state.sources()
+    state.prepare()
+    drivers.check('openstack_rca.detectors', conf.CONF.detectors.enabled)
+    if rpc.configured():
+        rpc.transport().cleanup()
+
+
+def run(args: list[str]) -> int:
+    """Run the engine until it is told to end.
+
+    :param args: the options of the command line
+    :returns: the exit status
+    """
+    gmr_opts.set_defaults(conf.CONF)
+    try:
+        conf.load(args)
+        logging.setup(conf.CONF, conf.PROJECT)
+        check()
+    except exception.RCAException as error:
+        print(f'openstack-rca-engine: {error}', file=sys.stderr)
+        return 1
+    gmr.TextGuruMeditation.setup_autorun(version, conf=conf.CONF)
+    launcher = service.launch(
+        conf.CONF, engine_service.EngineService(args), workers=1,
+        restart_method='mutate')
+    launcher.wait()
+    return 0
+
+
+def main() -> int:
+    """Run the console script."""
+    return run(sys.argv[1:])
+
+
+if __name__ == '__main__':
+    sys.exit(main())

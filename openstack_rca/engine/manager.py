@@ -1,0 +1,443 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What the engine does: claims jobs, has them worked on, keeps its leases.
+
+Threads of the engine::
+
+    claims   takes rows while a slot is free; woken by nudges, or every half
+             second
+    leases   renews what is held, three times in a lease
+    slot N   one job at a time, in a process of its own; keeps the limits
+    reader   starts the process that reads the sources, and writes what it
+             tells into the database
+
+None of them imports what analyses need: this process stays small, and has
+its hands free.
+"""
+
+import collections
+import functools
+import os
+import threading
+import time
+from typing import Any
+import uuid
+
+from oslo_log import log as logging
+
+from openstack_rca import conf
+from openstack_rca import exception
+from openstack_rca.db import jobs
+from openstack_rca.engine import child
+from openstack_rca.engine import state
+
+LOG = logging.getLogger(__name__)
+
+#: Seconds between two looks for rows, without a nudge.
+_POLL = 0.5
+#: Seconds between two looks at a working process.
+_WATCH = 0.1
+#: Seconds that running jobs have at the end of the engine.
+_GRACE = 10.0
+#: Seconds in which a process has to be ready for its first job.
+_START = 120.0
+#: Seconds between two tries to reach a database that is away, at most.
+_AWAY = 5.0
+
+#: Seconds after which a process that reads was healthy before it ended.
+_HEALTHY = 300.0
+
+_NONE = object()
+
+_WORKER = 'openstack_rca.engine.worker'
+_READER = 'openstack_rca.engine.reader'
+
+
+class Manager:
+    """The work of one engine.
+
+    :param args: options of the command line, for the processes
+    """
+
+    def __init__(self, args: list[str]) -> None:
+        self._args = args
+        # Another process of the same name must not be taken for this one.
+        self.holder = f'{conf.CONF.host}:{os.getpid()}:{uuid.uuid4().hex[:8]}'
+        self._stopping = threading.Event()
+        self._news = threading.Condition()
+        self._nudged = False
+        self._ready = threading.Event()
+        self._waiting: collections.deque[jobs.Claim] = collections.deque()
+        self._held: dict[str, jobs.Claim] = {}
+        self._lost: set[str] = set()
+        self._away = False
+        self._threads: list[threading.Thread] = []
+
+    # Life
+
+    def start(self) -> None:
+        """Begin to work."""
+        settings = conf.CONF.engine
+        if not conf.CONF.sources.log_dirs:
+            LOG.warning('[sources] log_dirs is empty: this engine reads no '
+                        'logs, and can answer nothing from them.')
+        for name, function in (
+                ('claims', self._claim), ('leases', self._renew),
+                ('reader', self._reader),
+                *((f'slot {number}', functools.partial(self._slot, number))
+                  for number in range(settings.workers))):
+            thread = threading.Thread(
+                target=self._forever, args=(function,), name=name,
+                daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        LOG.info('Engine %s works with %d processes', self.holder,
+                 settings.workers)
+
+    def stop(self) -> None:
+        """Take no more jobs; what runs has some seconds to end."""
+        self._stopping.set()
+        with self._news:
+            self._news.notify_all()
+
+    def wait(self) -> None:
+        """Wait until all work has ended, and its processes have."""
+        for thread in self._threads:
+            thread.join()
+
+    def nudge(self) -> None:
+        """Look for rows now."""
+        with self._news:
+            self._nudged = True
+            self._news.notify_all()
+
+    # The database
+
+    def _database(self, what: str, function: Any, *args: Any) -> Any:
+        """Call a function of the database, and say once that it is away.
+
+        :returns: what it returns; :data:`_NONE` where the database is away
+        """
+        try:
+            result = function(*args)
+        except exception.DatabaseUnavailable as error:
+            if not self._away:
+                LOG.error('%s: %s Trying again.', what, error)
+            self._away = True
+            return _NONE
+        if self._away:
+            self._away = False
+            LOG.info('The database is back')
+        return result
+
+    def _persist(self, what: str, item: jobs.Claim, function: Any,
+                 *args: Any) -> None:
+        """Write what came of a job, as long as the database takes.
+
+        A job that somebody else holds by then needs nothing more.
+        """
+        pause = 0.1
+        while item.id not in self._lost:
+            done = self._database(what, function, item, *args)
+            if done is not _NONE:
+                if not done:
+                    LOG.info('The job %s is not ours any more', item.id)
+                return
+            if self._stopping.wait(pause) and pause >= _AWAY:
+                # Its lease runs out, and another engine takes it.
+                return
+            if self._stopping.is_set():
+                time.sleep(pause)
+            pause = min(2 * pause, _AWAY)
+
+    def _note_down(self, function: Any, *args: Any) -> None:
+        self._database('Writing down a source', function, conf.CONF.host,
+                       *args)
+
+    def _forever(self, function: Any) -> None:
+        """Call a function until the end: no bug of one round ends it."""
+        while not self._stopping.is_set():
+            try:
+                function()
+            except Exception:
+                LOG.exception('The thread %s goes on after a bug',
+                              threading.current_thread().name)
+                self._stopping.wait(1.0)
+
+    # Claims and leases
+
+    def _claim(self) -> None:
+        """Take rows while slots are free; otherwise wait for news."""
+        if not self._ready.wait(0.2):
+            return
+        settings = conf.CONF.engine
+        with self._news:
+            free = settings.workers - len(self._held)
+        found: Any = ()
+        if free > 0:
+            found = self._database(
+                'Looking for jobs', jobs.claim, self.holder, settings.lease,
+                free, settings.max_attempts)
+            if found is _NONE:
+                self._stopping.wait(1.0)
+                return
+        with self._news:
+            for item in found:
+                LOG.info('Took the %s %s, attempt %d', item.kind, item.id,
+                         item.attempt)
+                self._held[item.id] = item
+                self._waiting.append(item)
+            if found:
+                self._news.notify_all()
+            elif not self._nudged and not self._stopping.is_set():
+                self._news.wait(_POLL)
+            self._nudged = False
+
+    def _renew(self) -> None:
+        lease = conf.CONF.engine.lease
+        self._stopping.wait(lease / 3)
+        with self._news:
+            held = list(self._held.values())
+        if not held:
+            return
+        lost = self._database('Renewing leases', jobs.renew, held, lease)
+        if lost is _NONE:
+            return
+        for item in lost:
+            with self._news:
+                mine = item.id in self._held
+                if mine:
+                    self._lost.add(item.id)
+            if mine:
+                LOG.warning('The job %s was deleted, or is worked on by '
+                            'another engine: its work is dropped', item.id)
+
+    # Slots
+
+    def _slot(self, number: int) -> None:
+        """Work on one job at a time until the end."""
+        worker: child.Child | None = None
+        idle_since = time.monotonic()
+        while True:
+            if not number and worker is None and not self._stopping.is_set():
+                worker = self._start()
+            with self._news:
+                if not self._waiting and not self._stopping.is_set():
+                    self._news.wait(1.0)
+                item = self._waiting.popleft() if self._waiting else None
+            if item is not None:
+                worker = self._work(item, worker)
+                with self._news:
+                    self._held.pop(item.id, None)
+                    self._lost.discard(item.id)
+                    self._nudged = True
+                    self._news.notify_all()
+                idle_since = time.monotonic()
+                continue
+            if self._stopping.is_set():
+                break
+            idle = time.monotonic() - idle_since
+            if worker is not None and (
+                    not worker.alive()
+                    or number and idle > conf.CONF.engine.worker_idle):
+                worker.end()
+                worker = None
+        if worker is not None:
+            worker.end(grace=2.0)
+
+    def _start(self) -> child.Child | None:
+        """A process that is warm when the first question comes."""
+        try:
+            return child.Child(_WORKER, self._args)
+        except OSError as error:
+            LOG.error('No process can be started: %s', error)
+            self._stopping.wait(5.0)
+            return None
+
+    def _work(self, item: jobs.Claim,
+              worker: child.Child | None) -> child.Child | None:
+        """Have a job done.
+
+        :returns: the process, where it can do another one
+        """
+        if self._stopping.is_set():
+            self._persist('Giving a job back', item, jobs.release, None,
+                          False)
+            return worker
+        try:
+            return self._do(item, worker)
+        except Exception:
+            # Its lease runs out, and it is tried again, so many times.
+            LOG.exception('The job %s met a bug', item.id)
+            return None
+
+    def _do(self, item: jobs.Claim,
+            worker: child.Child | None) -> child.Child | None:
+        try:
+            if worker is None or not worker.alive():
+                if worker is not None:
+                    worker.end()
+                worker = child.Child(_WORKER, self._args)
+            answer = self._await(item, worker)
+        except EOFError:
+            assert worker is not None
+            reason = (f'The process that worked on it on '
+                      f'{conf.CONF.host} did not finish: '
+                      f'{worker.ending()}.')
+            LOG.error('Job %s, attempt %d: %s', item.id, item.attempt,
+                      reason)
+            worker.end()
+            self._persist('Giving a job back', item, jobs.release, reason)
+            return None
+        except OSError as error:
+            # No process can be started: too many, or no memory.
+            LOG.error('Job %s: %s', item.id, error)
+            self._persist('Giving a job back', item, jobs.release,
+                          f'{conf.CONF.host} could not start a process: '
+                          f'{error.strerror}.')
+            self._stopping.wait(1.0)
+            return None
+        if answer is None:
+            worker.end()
+            return None
+        if 'result' in answer:
+            self._persist('Writing a result', item, jobs.complete,
+                          answer['result'])
+            LOG.info('The %s %s is complete', item.kind, item.id)
+        else:
+            self._persist('Writing an error', item, jobs.fail,
+                          str(answer.get('error')),
+                          int(answer.get('code') or 500))
+            LOG.info('The %s %s failed: %s', item.kind, item.id,
+                     answer.get('error'))
+        if worker.memory() > conf.CONF.engine.job_memory / 2:
+            # What it keeps leaves too little for the next one.
+            worker.end()
+            return None
+        return worker
+
+    def _await(self, item: jobs.Claim,
+               worker: child.Child) -> dict[str, Any] | None:
+        """What a process answers.
+
+        :returns: None where it has to be ended, and the job is settled
+        :raises EOFError: it ended
+        """
+        settings = conf.CONF.engine
+        if not worker.send({'id': item.id, 'kind': item.kind,
+                            'request': item.request}):
+            raise EOFError
+        # The time of a job begins when its process does.
+        end = time.monotonic() + settings.job_timeout
+        started = time.monotonic()
+        stop_at: float | None = None
+        while True:
+            answer = worker.receive(_WATCH)
+            now = time.monotonic()
+            if answer is not None and answer.get('ready'):
+                end = now + settings.job_timeout
+                continue
+            if answer is not None:
+                return answer
+            if item.id in self._lost:
+                return None
+            if self._stopping.is_set():
+                stop_at = stop_at or now + _GRACE
+                if now > stop_at:
+                    self._persist('Giving a job back', item, jobs.release,
+                                  None, False)
+                    return None
+            held = worker.memory()
+            if held > settings.job_memory:
+                self._limit(item, f'It needs more than '
+                            f'{settings.job_memory >> 20} MiB of memory '
+                            '([engine] job_memory). Ask about a shorter '
+                            'time.')
+                return None
+            if now > max(end, started + min(settings.job_timeout, _START)):
+                self._limit(item, f'It took more than '
+                            f'{settings.job_timeout} s ([engine] '
+                            'job_timeout). Ask about a shorter time.')
+                return None
+
+    def _limit(self, item: jobs.Claim, reason: str) -> None:
+        """Fail a job that is over a limit: it would be the next time, too."""
+        LOG.error('Job %s: %s', item.id, reason)
+        self._persist('Writing an error', item, jobs.fail, reason, 500)
+
+    # The reader
+
+    def _reader(self) -> None:
+        """Have the sources read until the end."""
+        names = sorted(conf.CONF.sources.log_dirs)
+        while self._database(
+                'Writing down the sources', jobs.sources_keep,
+                conf.CONF.host, names) is _NONE:
+            if self._stopping.wait(1.0):
+                return
+        if not names:
+            self._ready.set()
+            self._stopping.wait()
+            return
+        pause = 1.0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            reason, where = self._read()
+            if not reason:
+                return
+            if time.monotonic() - began > _HEALTHY:
+                pause = 1.0
+            LOG.error('%s It is started again in %d s.', reason, pause)
+            for name in names:
+                if name == where or not where:
+                    self._note_down(jobs.source_failed, name, reason)
+            # Questions are answered from what there is.
+            self._ready.set()
+            self._stopping.wait(pause)
+            pause = min(2 * pause, 60.0)
+
+    def _read(self) -> tuple[str, str]:
+        """Run one process that reads the sources.
+
+        :returns: why it ended, empty where it had to, and what it was
+            reading then
+        """
+        reading = ''
+        try:
+            reader = child.Child(_READER, self._args)
+        except OSError as error:
+            return f'No process can be started: {error}.', ''
+        try:
+            while not self._stopping.is_set():
+                message = reader.receive(0.5)
+                if message is None:
+                    continue
+                reading = message.get('reading', reading)
+                self._note(message)
+        except EOFError:
+            return ('The process that reads the logs did not finish: '
+                    f'{reader.ending()}.'), reading
+        finally:
+            reader.end(grace=5.0)
+        return '', ''
+
+    def _note(self, message: dict[str, Any]) -> None:
+        """Write down what the reader tells."""
+        if message.get('looked') or message.get('waiting'):
+            self._ready.set()
+        elif 'reading' in message:
+            self._note_down(jobs.source_reading, message['reading'])
+        elif 'source' in message:
+            self._note_down(jobs.source_set, message['source'], {
+                name: message[name] for name in (
+                    'status', 'error', 'events', 'bytes', 'files',
+                    'skipped')})

@@ -1,0 +1,210 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The process that answers questions, one after the other.
+
+Run as ``python -m openstack_rca.engine.worker`` by the engine.
+"""
+
+import datetime
+import json
+import os
+import pathlib
+import resource
+import shutil
+import sys
+from typing import Any
+
+from oslo_log import log as logging
+
+from openstack_rca import conf
+from openstack_rca import exception
+from openstack_rca.analysis import scope
+from openstack_rca.engine import drivers
+from openstack_rca.engine import folder as folders
+from openstack_rca.engine import pipe
+from openstack_rca.engine import session
+from openstack_rca.engine import state
+from openstack_rca.store import base as stores
+from openstack_rca.store import union
+
+LOG = logging.getLogger(__name__)
+
+#: Bytes of a result, as JSON.
+MOST_RESULT = 2 << 20
+#: Events of a result.
+MOST_EVENTS = 1000
+
+
+class Worker:
+    """Answers from what the reader stored.
+
+    :param sources: what there is
+    """
+
+    def __init__(self, sources: list[state.SourceDir]) -> None:
+        self._sources = sources
+        self._seen: dict[str, tuple[str, ...]] = {}
+        self._stores: dict[str, stores.Store] = {}
+        self._number = 0
+
+    def refresh(self) -> None:
+        """See what the reader stored since the last question.
+
+        :raises StoreError: a store cannot be read
+        """
+        driver = drivers.load('openstack_rca.stores', 'parquet')
+        for source in self._sources:
+            listed = tuple(sorted(
+                p.name for p in source.store.glob('*.parquet')))
+            if self._seen.get(source.name) == listed:
+                continue
+            self._number += 1
+            folder = state.snapshots() / (
+                f'{os.getpid()}-{self._number}-{source.name}')
+            before = self._stores.get(source.name)
+            self._stores[source.name] = driver.snapshot(source.store, folder)
+            self._seen[source.name] = listed
+            if before is not None:
+                shutil.rmtree(before.path, ignore_errors=True)
+
+    def close(self) -> None:
+        """Give the snapshots up."""
+        for store in self._stores.values():
+            shutil.rmtree(store.path, ignore_errors=True)
+        self._stores = {}
+        self._seen = {}
+
+    def _session(self) -> session.Session:
+        if not self._sources:
+            raise exception.SourceEmpty(
+                'The engine reads no logs. Name folders in [sources] '
+                'log_dirs of its configuration.')
+        self.refresh()
+        if not any(s.files() for s in self._stores.values()):
+            raise exception.SourceEmpty(
+                'The engine found no log in '
+                + ', '.join(str(s.path) for s in self._sources)
+                + ". 'openstack rca source list' says more.")
+        skipped = []
+        for source in self._sources:
+            prefix = f'{source.name}/' if len(self._sources) > 1 else ''
+            skipped += [row | {'source': prefix + row['source']}
+                        for row in folders.skipped(source.store)]
+        if len(self._stores) == 1:
+            store, = self._stores.values()
+        else:
+            store = union.UnionStore(state.root(), self._stores)
+        return session.Session(store, skipped)
+
+    def answer(self, kind: str, request: dict[str, Any]) -> str:
+        """The result of a job, as JSON.
+
+        :param kind: ``analysis``, ``events`` or ``trace``
+        :param request: what was asked, in the shape of the API
+        :raises RCAException: there is no answer, and why
+        """
+        opened = self._session()
+        if kind == 'analysis':
+            return json.dumps(opened.analyze(scope.Question(
+                issue=request.get('issue') or '',
+                since=_moment(request.get('since')),
+                until=_moment(request.get('until')),
+                request_ids=tuple(request.get('request_ids') or ()),
+                servers=tuple(request.get('servers') or ()),
+                services=tuple(request.get('services') or ()),
+                mode=request.get('mode') or 'fast')),
+                separators=(',', ':'))
+        if kind == 'events':
+            limit = min(request.get('limit') or MOST_EVENTS, MOST_EVENTS)
+            events = opened.events(
+                since=_moment(request.get('since')),
+                until=_moment(request.get('until')),
+                request_id=request.get('request_id'),
+                server=request.get('server'),
+                service=request.get('service'), level=request.get('level'),
+                template=request.get('template'),
+                words=tuple(request.get('words') or ()), limit=limit + 1)
+            return fitted({'events': events}, limit)
+        if kind == 'trace':
+            return fitted(opened.trace(request['request_id']), MOST_EVENTS)
+        raise exception.InvalidInput(
+            reason=f"This engine does not know the kind of work '{kind}'. "
+                   'It may be older than the API.')
+
+
+def fitted(result: dict[str, Any], most: int) -> str:
+    """A result with as many of its events as it may hold.
+
+    :param result: with ``events``
+    :param most: how many events
+    :returns: JSON, with ``more`` for whether some were left out
+    """
+    rest = len(json.dumps(result | {'events': [], 'more': False}))
+    kept = []
+    for event in result['events'][:most]:
+        rest += len(json.dumps(event)) + 2
+        if rest > MOST_RESULT:
+            break
+        kept.append(event)
+    return json.dumps(result | {
+        'events': kept, 'more': len(kept) < len(result['events'])})
+
+
+def _moment(text: str | None) -> datetime.datetime | None:
+    return datetime.datetime.fromisoformat(text) if text else None
+
+
+def _message(worker: Worker, job: dict[str, Any]) -> dict[str, Any]:
+    """What comes of a job."""
+    try:
+        return {'result': worker.answer(job['kind'], job['request'])}
+    except exception.RCAException as error:
+        return {'error': str(error), 'code': error.code}
+    except BaseException as error:
+        # BaseException: a panic of a native library is one, too. Its text
+        # can quote the logs: it stays here.
+        LOG.exception('The job %s hit a bug', job.get('id'))
+        return {'error': 'This is a bug in openstack_rca: '
+                f'{type(error).__name__}. The log of the engine on '
+                f'{conf.CONF.host} says where, beside the id '
+                f'{job.get("id")}.', 'code': 500}
+
+
+def main() -> None:
+    """Answer until nobody asks any more."""
+    ends = pipe.Pipe.of_this_process()
+    conf.load(sys.argv[1:])
+    logging.setup(conf.CONF, conf.PROJECT)
+    # The engine watches what is held; this is for what grows faster than it
+    # looks. Much more is mapped than is ever used.
+    most = 2 * conf.CONF.engine.job_memory + (4 << 30)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # Where memory is short, this process goes and not the engine.
+    pathlib.Path('/proc/self/oom_score_adj').write_text('500')
+    worker = Worker(state.sources())
+    try:
+        try:
+            worker.refresh()
+        except exception.RCAException as error:
+            LOG.debug('Not warm: %s', error)
+        ends.send({'ready': True})
+        while (job := ends.receive()) is not None:
+            ends.send(_message(worker, job))
+    except BrokenPipeError:
+        LOG.debug('The engine is gone')
+    finally:
+        worker.close()
+
+
+if __name__ == '__main__':
+    main()
