@@ -42,6 +42,9 @@ The virtual environment $venv cannot be made. Is the folder writable, and is \
 there space on the disk?"
 }
 
+# The exact versions that "install" takes.
+constraints=constraints.txt
+
 # install ARGUMENTS: pip with the constraints. Its output is shown when it
 # fails, and kept in $venv/install.log.
 install() {
@@ -53,7 +56,7 @@ install() {
     printf 'Installing into %s (some minutes the first time) ...\n' \
         "$venv" >&2
     if ! "$venv/bin/python" -m pip install --disable-pip-version-check \
-            -c constraints.txt "$@" > "$venv/install.log" 2>&1; then
+            -c "$constraints" "$@" > "$venv/install.log" 2>&1; then
         tail -n 20 "$venv/install.log" >&2
         fail "pip could not install the packages; its last words are above, \
 all of them in $venv/install.log. Does this machine reach PyPI or a mirror of \

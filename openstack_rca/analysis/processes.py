@@ -160,32 +160,32 @@ def _changes(bursts: pl.DataFrame) -> list[
     :param bursts: ``pid``, ``first`` and ``last`` of each, in order of time
     :returns: last sign of the old and first sign of the new processes
     """
-    ends: dict[int, datetime.datetime] = {}
-    for pid, end in bursts.select('pid', 'last').iter_rows():
-        ends[pid] = max(end, ends.get(pid, end))
+    # Where one can be: a process is new, and all that came before it have
+    # ended by then.
+    spans = bursts.group_by('pid').agg(
+        pl.col('first').min(), pl.col('last').max()).sort('first', 'pid')
+    news = spans.with_columns(
+        before=pl.col('last').cum_max().shift(1)).filter(
+            pl.col('first') > pl.col('before'))
     changes = []
-    before: dict[int, int] = {}
-    last: datetime.datetime | None = None
-    rows = bursts.select('pid', 'first', 'last').rows()
-    for i, (pid, first, final) in enumerate(rows):
-        if (last is not None and pid not in before
-                and len(rows) - i >= _LEAST_AFTER
-                and _enough(before, (first - last).total_seconds())
-                and all(ends[p] < first for p in before)):
+    begin = 0
+    for first, last in news.select('first', 'before').iter_rows():
+        index = int(bursts['first'].search_sorted(first, 'left'))
+        before = bursts[begin:index].group_by('pid').len()['len'].to_list()
+        if (bursts.height - index >= _LEAST_AFTER
+                and _enough(before, (first - last).total_seconds())):
             changes.append((last, first))
-            before = {}
-        before[pid] = before.get(pid, 0) + 1
-        last = max(last, final) if last else final
+            begin = index
     return changes
 
 
-def _enough(before: dict[int, int], gap: float) -> bool:
+def _enough(before: list[int], gap: float) -> bool:
     """Whether other processes after a gap mean that the old ones are gone.
 
     :param before: bursts of each process before the gap
     :param gap: seconds
     """
-    bursts = sum(before.values())
+    bursts = sum(before)
     if gap >= _GAP and len(before) < bursts:
         return True
     return gap >= _LEAST_GAP and bursts >= 3 * len(before) + _LEAST_BEFORE

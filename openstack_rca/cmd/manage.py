@@ -229,7 +229,8 @@ def run(argv: list[str]) -> int:
     try:
         conf(argv, project='openstack-rca', prog='openstack-rca-manage')
         logging.set_defaults(default_log_levels=[
-            *logging.get_default_log_levels(), 'stevedore=ERROR'])
+            *logging.get_default_log_levels(), 'stevedore=ERROR',
+            'alembic=WARNING'])
         logging.setup(conf, 'openstack-rca')
         return int(conf.command.func(conf))
     except (exception.RCAException, cfg.Error) as exc:

@@ -200,17 +200,28 @@ class Progress:
         self._next = now + 0.1
         done = min(max(fraction, 0.0), 1.0)
         bar = ('#' * round(20 * done)).ljust(20, '.')
-        room = columns(self.stream) - 30
-        label = text_utils.shorten(text_utils.visible(stage), room)
-        label = label.encode('ascii', 'replace').decode('ascii')
-        self._send(f'\r\x1b[K[{bar}] {100 * done:3.0f} % {label}')
-        self._dirty = True
+        self._line(f'[{bar}] {100 * done:3.0f} % ', stage)
+
+    def note(self, text: str) -> None:
+        """Show what is waited for, where nobody knows how much is done.
+
+        :param text: the state
+        """
+        if self.shown:
+            self._line('', text)
 
     def clear(self) -> None:
         """Take the line away."""
         if self._dirty:
             self._send('\r\x1b[K')
             self._dirty = False
+
+    def _line(self, head: str, text: str) -> None:
+        room = columns(self.stream) - len(head) - 1
+        label = text_utils.shorten(text_utils.visible(text), room)
+        label = label.encode('ascii', 'replace').decode('ascii')
+        self._send(f'\r\x1b[K{head}{label}')
+        self._dirty = True
 
     def _send(self, text: str) -> None:
         try:

@@ -16,6 +16,7 @@ command: it must cost next to nothing.
 """
 
 import argparse
+import logging
 import os
 from typing import Any
 
@@ -31,12 +32,35 @@ def make_client(instance: Any) -> Any:
     """Hand out the client of the service.
 
     :param instance: the client manager of python-openstackclient
-    :raises InvalidInput: always: this release works in process, on a folder
-        of logs
+    :returns: the proxy of openstacksdk, see :mod:`openstack_rca.sdk`
+    :raises RCAException: the catalog does not name the service
     """
-    raise exception.InvalidInput(
-        reason='This release has no root cause analysis service. Name a '
-               'folder of logs with --log-dir.')
+    from openstack import exceptions
+
+    from openstack_rca.osc import errors
+    from openstack_rca.sdk import service
+    from openstack_rca.sdk.v1 import _proxy
+    connection = instance.sdk_connection
+    connection.add_service(service.RootCauseAnalysisService())
+    # keystoneauth says that it falls back to something where the service
+    # does not answer; what is the matter is told below.
+    quiet = logging.getLogger('keystoneauth.discover')
+    before = quiet.level
+    quiet.setLevel(logging.ERROR)
+    try:
+        client = connection.root_cause_analysis
+        if isinstance(client, _proxy.Proxy):
+            return client
+        raise exception.RCAException(errors.NO_ENDPOINT)
+    except exceptions.NotSupported:
+        # openstacksdk found no version at the address. Ask there once more
+        # for the reason: it is down, or it is something else.
+        adapter = connection.config.get_session_client(service.SERVICE_TYPE)
+        connection.session.get(adapter.get_endpoint(skip_discovery=True),
+                               authenticated=False)
+        raise
+    finally:
+        quiet.setLevel(before)
 
 
 def build_option_parser(

@@ -41,13 +41,6 @@ RULES = (
         description='Delete an analysis and its report.',
         operations=[{'method': 'DELETE', 'path': '/v1/analyses/{id}'}]),
     policy.DocumentedRuleDefault(
-        name='rca:analyses:ask',
-        check_str=base.ADMIN,
-        scope_types=base.SCOPES,
-        description='Ask a question about a report.',
-        operations=[{'method': 'POST',
-                     'path': '/v1/analyses/{id}/questions'}]),
-    policy.DocumentedRuleDefault(
         name='rca:analyses:rate',
         check_str=base.ADMIN,
         scope_types=base.SCOPES,

@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Who may use queries for events, traces and words."""
+"""Who may use queries for events and traces."""
 
 from oslo_policy import policy
 
@@ -20,12 +20,18 @@ RULES = (
         name='rca:queries:create',
         check_str=base.ADMIN,
         scope_types=base.SCOPES,
-        description='Search events, words or the way of a request.',
+        description='Search events, or the way of a request.',
         operations=[{'method': 'POST', 'path': '/v1/queries'}]),
     policy.DocumentedRuleDefault(
         name='rca:queries:list',
         check_str=base.ADMIN,
         scope_types=base.SCOPES,
-        description='List queries and show their results.',
+        description='List queries.',
         operations=[{'method': 'GET', 'path': '/v1/queries'}]),
+    policy.DocumentedRuleDefault(
+        name='rca:queries:show',
+        check_str=base.ADMIN,
+        scope_types=base.SCOPES,
+        description='Show a query and its result.',
+        operations=[{'method': 'GET', 'path': '/v1/queries/{id}'}]),
 )

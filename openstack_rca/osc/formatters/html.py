@@ -180,10 +180,9 @@ def _list(rows: list[tuple[str, str]]) -> list[str]:
 
 
 def _headline(document: dict[str, Any]) -> list[str]:
-    verdict = str(document.get('verdict') or '')
     out = ['<header>', '<p class="sub">Root cause analysis</p>',
            f'<h1>{escape(view.headline(document))}</h1>']
-    text = document.get('summary') or view.NO_CAUSE.get(verdict, '')
+    text = view.explanation(document)
     out.append(f'<p class="lead">{escape(text)}</p>')
     chips = []
     severity = str(document.get('severity') or '')

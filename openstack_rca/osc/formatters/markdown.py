@@ -93,8 +93,7 @@ class MarkdownFormatter(base.DocumentFormatter):
 
 def _headline(document: dict[str, Any]) -> list[str]:
     lines = [f'# Root cause analysis: {escape(view.headline(document))}', '']
-    text = document.get('summary') or view.NO_CAUSE.get(
-        str(document.get('verdict')), '')
+    text = view.explanation(document)
     if text:
         lines += [escape(text), '']
     rows = [('Question', document.get('issue')),

@@ -178,7 +178,7 @@ def _headline(page: _Page, document: dict[str, Any]) -> None:
                       + text_utils.percent(document['confidence']), ''))
     page.facts(facts)
     page.add()
-    page.flow(document.get('summary') or view.NO_CAUSE.get(verdict, ''))
+    page.flow(view.explanation(document))
     if not view.items(document, 'hypotheses'):
         hint = view.NO_CAUSE.get(verdict, '')
         if hint and hint != document.get('summary'):

@@ -34,8 +34,15 @@ NO_CAUSE = {
         'the time, the request or the server.',
     'nothing_abnormal':
         'What was read in this scope looks like the quiet part of the same '
-        'logs. Check the time range and that the logs of all services are '
-        'in the folder.',
+        'logs. Check the time range and that the logs of all services were '
+        'read.',
+}
+
+#: What there is to say of an analysis that has no verdict yet.
+STATES = {
+    'queued': 'The analysis is queued',
+    'running': 'The analysis is running',
+    'failed': 'The analysis failed',
 }
 
 #: Hypotheses below this confidence are told in one line.
@@ -168,17 +175,43 @@ def issue_words(document: dict[str, Any]) -> list[str]:
 
 def headline(document: dict[str, Any]) -> str:
     """The verdict in words."""
-    status = document.get('status')
-    if status == 'failed':
-        return 'The analysis failed'
+    status = str(document.get('status') or '')
+    if status in STATES:
+        return STATES[status]
     verdict = str(document.get('verdict') or '')
     return VERDICTS.get(verdict) or text_utils.visible(verdict or 'Unknown')
+
+
+def explanation(document: dict[str, Any]) -> str:
+    """What the verdict means, in a sentence or two."""
+    summary = document.get('summary')
+    if summary:
+        return str(summary)
+    verdict = str(document.get('verdict') or '')
+    if verdict in NO_CAUSE:
+        return NO_CAUSE[verdict]
+    if document.get('status') not in ('queued', 'running'):
+        return ''
+    before = document.get('queue_position')
+    text = ''
+    if document['status'] == 'queued' and isinstance(before, int):
+        text = ('It is the next one. ' if before == 0 else
+                f'{before:,} before it. ')
+    attempts = document.get('attempts')
+    if isinstance(attempts, int) and attempts > 1:
+        text += f'This is attempt {attempts}. '
+    return text + 'There is no answer yet: ask for it again in a moment.'
 
 
 def asked(document: dict[str, Any]) -> list[tuple[str, str]]:
     """The scope of the question, as label and value."""
     scope = mapping(document, 'scope')
     out = []
+    # Only the service keeps analyses; other ids lead nowhere.
+    if document.get('project_id'):
+        for label, name in (('Analysis', 'id'), ('Incident', 'incident_id')):
+            if document.get(name):
+                out.append((label, text_utils.visible(document[name])))
     since, until = scope.get('since'), scope.get('until')
     if since or until:
         begin = text_utils.instant(since) if since else 'the first event'

@@ -13,16 +13,22 @@
 
 import argparse
 import pathlib
+import sys
+from typing import Any
 
+from openstack_rca import exception
 from openstack_rca.osc.v1 import base
 
 
 class Analyze(base.DocumentCommand):
     """Find the root cause of a problem in logs, with the lines that prove it
 
-    The folder may hold plain or compressed logs of any OpenStack services
-    and of what they stand on (MariaDB, RabbitMQ, libvirt, Open vSwitch),
-    journal exports, tar archives of these and notifications.jsonl.
+    The root cause analysis service of the cloud answers, from the logs that
+    its engines read. With --log-dir the logs of a folder are read instead,
+    in process and without a cloud: plain or compressed logs of any
+    OpenStack services and of what they stand on (MariaDB, RabbitMQ, libvirt,
+    Open vSwitch), journal exports, tar archives of these and
+    notifications.jsonl.
     """
 
     def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
@@ -45,21 +51,97 @@ class Analyze(base.DocumentCommand):
             '--output', metavar='<file>',
             help='Keep the report in this file too, as JSON, readable by '
                  'you alone')
+        group = base.add_wait_options(parser)
+        group.add_argument(
+            '--incident', action='store_true',
+            help='Let the service keep the answer as an incident')
+        group.add_argument(
+            '--no-wait', action='store_true',
+            help='Print the id of the analysis, and do not wait for the '
+                 'answer')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Answer the question, see cliff."""
-        base.folder(parsed_args)
         from openstack_rca.osc import output
+        local = base.is_local(parsed_args)
         target = None
         if parsed_args.output:
+            if parsed_args.no_wait:
+                raise exception.InvalidInput(
+                    reason='--output: with --no-wait there is no report yet '
+                           'to keep. Leave one of them out.')
             target = pathlib.Path(parsed_args.output)
             output.check_target(target)
+        document = (self._local(parsed_args) if local
+                    else self._service(parsed_args))
+        if target is not None:
+            output.keep(target, output.as_json(document))
+        if parsed_args.no_wait and parsed_args.formatter not in (
+                'json', 'yaml'):
+            self._announce(str(document['id']))
+            return
+        self.show(document, parsed_args)
+
+    def _local(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        base.folder(parsed_args)
         question = base.question(parsed_args)
         baseline = (pathlib.Path(parsed_args.baseline)
                     if parsed_args.baseline else None)
         session = base.open_session(parsed_args, baseline)
-        document = session.analyze(question)
-        if target is not None:
-            output.keep(target, output.as_json(document))
-        self.show(document, parsed_args)
+        return session.analyze(question)
+
+    def _service(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+        request = base.request(parsed_args)
+        if not request:
+            raise exception.InvalidInput(
+                reason='There is no question. Say what is wrong with '
+                       '--issue, or name a time, a request, a server or a '
+                       'service.')
+        if parsed_args.incident:
+            request['incident'] = True
+        client = self.client()
+        analysis = client.create_analysis(mode=parsed_args.mode, **request)
+        if parsed_args.no_wait:
+            return dict(analysis.document)
+        timeout = parsed_args.wait_timeout or base.WAIT_TIMEOUT
+        return dict(self._wait(client, analysis, timeout).document)
+
+    def _wait(self, client: Any, analysis: Any, timeout: int) -> Any:
+        from openstack import exceptions as sdk
+
+        from openstack_rca.osc import errors
+        from openstack_rca.osc import output
+        later = (f'The analysis goes on: "openstack rca analysis show '
+                 f'{analysis.id}" shows it.')
+        try:
+            return base.wait(client.wait_for_analysis, analysis, timeout)
+        except KeyboardInterrupt:
+            output.write(sys.stderr, f'\n{later}\n')
+            raise
+        except sdk.ResourceFailure as exc:
+            raise exception.RCAException(
+                f'The analysis {analysis.id} failed: '
+                f'{base.reason(exc.extra_data)}') from exc
+        except sdk.ResourceTimeout as exc:
+            raise exception.RCAException(
+                f'The analysis is still {exc.extra_data.status} after '
+                f'{timeout} seconds. {later}') from exc
+        except sdk.NotFoundException as exc:
+            raise exception.RCAException(
+                f'The analysis {analysis.id} was deleted while this command '
+                f'waited for it.') from exc
+        except Exception as exc:
+            told = errors.explain(exc)
+            if told is None:
+                raise
+            raise exception.RCAException(f'{told}\n{later}') from exc
+
+    def _announce(self, name: str) -> None:
+        """Print an id for scripts, and for people what to do with it."""
+        from openstack_rca.osc import output
+        from openstack_rca.osc import text as text_utils
+        name = text_utils.visible(name)
+        output.write(self.app.stdout, f'{name}\n')
+        output.write(sys.stderr, f'The analysis is queued. "openstack rca '
+                                 f'analysis show {name}" shows it.\n')

@@ -94,7 +94,29 @@ class RCACommand(command.Command):
             self.app.prepare_to_run_command(self)
         except exceptions.CommandError as exc:
             raise exceptions.CommandError(f'{exc}\n{errors.LOG_IN}') from exc
-        return self.app.client_manager.root_cause_analysis
+        manager: Any = self.app.client_manager
+        return manager.root_cause_analysis
+
+    def whole(self, produce: Callable[[], int]) -> int:
+        """Write what cliff prints as a whole.
+
+        cliff writes row by row, and fails in the middle where the stream
+        cannot encode a character.
+
+        :param produce: what prints
+        :returns: what it returns
+        :raises BrokenPipeError: nobody reads any more
+        """
+        from openstack_rca.osc import output
+        stream = self.app.stdout
+        self.app.stdout = io.StringIO()
+        try:
+            status = produce()
+            text = self.app.stdout.getvalue()
+        finally:
+            self.app.stdout = stream
+        output.write(stream, text)
+        return status
 
     def find(self, kind: str, parsed_args: argparse.Namespace,
              **attrs: Any) -> dict[str, Any]:
@@ -145,8 +167,8 @@ def _told(exc: BaseException) -> str:
             f'report it.')
 
 
-class _Buffered(RCACommand):
-    """A command of cliff whose output is written as a whole."""
+class Lister(RCACommand, command.Lister):
+    """A command that lists rows."""
 
     def produce_output(self, parsed_args: argparse.Namespace,
                        column_names: Sequence[str],
@@ -155,27 +177,22 @@ class _Buffered(RCACommand):
 
         :raises BrokenPipeError: nobody reads any more
         """
-        from openstack_rca.osc import output
-        # cliff writes row by row, and fails in the middle where the stream
-        # cannot encode a character.
-        stream = self.app.stdout
-        self.app.stdout = io.StringIO()
-        try:
-            status: int = super().produce_output(parsed_args, column_names,
-                                                 data)
-            text = self.app.stdout.getvalue()
-        finally:
-            self.app.stdout = stream
-        output.write(stream, text)
-        return status
+        produce = super().produce_output
+        return self.whole(lambda: produce(parsed_args, column_names, data))
 
 
-class Lister(_Buffered, command.Lister):
-    """A command that lists rows."""
-
-
-class ShowOne(_Buffered, command.ShowOne):
+class ShowOne(RCACommand, command.ShowOne):
     """A command that shows the fields of one thing."""
+
+    def produce_output(self, parsed_args: argparse.Namespace,
+                       column_names: Sequence[str],
+                       data: Sequence[Any]) -> int:
+        """Print the fields, see cliff.
+
+        :raises BrokenPipeError: nobody reads any more
+        """
+        produce = super().produce_output
+        return self.whole(lambda: produce(parsed_args, column_names, data))
 
 
 class DocumentCommand(RCACommand):
@@ -302,16 +319,18 @@ def add_scope_options(parser: argparse.ArgumentParser,
             group.add_argument(option, metavar=metavar, dest=dest, help=text)
 
 
-def add_wait_options(parser: argparse.ArgumentParser) -> None:
+def add_wait_options(parser: argparse.ArgumentParser) -> Any:
     """Add the options of those who wait for the service.
 
     :param parser: where to add them
+    :returns: their group
     """
     group = parser.add_argument_group('service')
     group.add_argument(
         '--wait-timeout', metavar='<seconds>', type=positive,
         help=f'How long to wait for the answer of the service, default: '
              f'{WAIT_TIMEOUT}')
+    return group
 
 
 def add_page_options(parser: argparse.ArgumentParser) -> None:
@@ -388,8 +407,8 @@ def wait(call: Callable[..., Any], job: Any, timeout: float) -> Any:
 
     def told(looked: Any) -> None:
         status = str(looked.status)
-        seconds = time.monotonic() - begun.setdefault(status,
-                                                      time.monotonic())
+        now = time.monotonic()
+        seconds = now - begun.setdefault(status, now)
         text = f'{status} for {seconds:.0f} s'
         before = looked.document.get('queue_position')
         if status == 'queued' and isinstance(before, int):
@@ -483,6 +502,27 @@ def question(parsed_args: argparse.Namespace) -> 'scope.Question':
         until=until, request_ids=tuple(parsed_args.request_id),
         servers=tuple(parsed_args.server),
         services=tuple(parsed_args.service))
+
+
+def request(parsed_args: argparse.Namespace) -> dict[str, Any]:
+    """The question that the options ask, as the service takes it.
+
+    :param parsed_args: options of :func:`add_scope_options`, ``issue`` too
+    :returns: what was given of it
+    :raises InvalidInput: the options contradict each other
+    """
+    from openstack_rca.osc import text as text_utils
+    since, until = times(parsed_args)
+    given: dict[str, Any] = {
+        'issue': text_utils.sound(parsed_args.issue or ''),
+        'since': since and since.isoformat(),
+        'until': until and until.isoformat(),
+        'request_ids': [text_utils.sound(item)
+                        for item in parsed_args.request_id],
+        'servers': [text_utils.sound(item) for item in parsed_args.server],
+        'services': [text_utils.sound(item)
+                     for item in parsed_args.service]}
+    return {name: value for name, value in given.items() if value}
 
 
 def open_session(parsed_args: argparse.Namespace,

@@ -11,6 +11,9 @@
 # under the License.
 """Columns that are safe to look at."""
 
+import argparse
+from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from cliff import columns
@@ -19,6 +22,12 @@ from openstack_rca.osc import text as text_utils
 
 #: Columns of text that a table shows of one event.
 TEXT_COLUMNS = 110
+
+#: Columns of words that a table shows of one row.
+PHRASE_COLUMNS = 60
+
+#: Fields that hold words.
+PHRASES = frozenset({'issue', 'summary', 'title', 'resolution'})
 
 #: Formats whose own encoding keeps control characters from a terminal.
 ENCODED = frozenset({'json', 'yaml'})
@@ -49,8 +58,10 @@ def cell(value: Any, formatter: str) -> Any:
     :returns: the value itself for the formats that encode what they write,
         otherwise with its control characters shown
     """
-    if formatter in ENCODED or value is None:
+    if formatter in ENCODED:
         return value
+    if value is None:
+        return ''
     if isinstance(value, (list, tuple)):
         return ' '.join(text_utils.visible(item) for item in value)
     return text_utils.visible(value) if isinstance(value, str) else value
@@ -61,3 +72,40 @@ def log_text(value: Any, formatter: str) -> Any:
     if formatter == 'table':
         return LogText(str(value or ''))
     return cell(value, formatter)
+
+
+class Phrase(columns.FormattableColumn[str]):
+    """Words of a person or of the service, shortened in tables."""
+
+    def human_readable(self) -> str:
+        """Show the beginning on one line."""
+        text = ' '.join(text_utils.visible(self._value, keep='\n').split())
+        return text_utils.shorten(text, PHRASE_COLUMNS)
+
+
+def phrase(value: Any, formatter: str) -> Any:
+    """Make words fit for a cell, see :func:`cell`."""
+    if formatter == 'table':
+        return Phrase(str(value or ''))
+    return cell(value, formatter)
+
+
+def all_wanted(parsed_args: argparse.Namespace) -> bool:
+    """Whether all fields are listed, and not those alone that fit."""
+    return bool(parsed_args.long or parsed_args.columns
+                or parsed_args.formatter in ENCODED)
+
+
+def rows(items: Iterable[Any], shown: Sequence[tuple[str, str]],
+         formatter: str) -> tuple[tuple[str, ...], list[tuple[Any, ...]]]:
+    """Rows of a list of the service, in its order.
+
+    :param items: what is listed: mappings
+    :param shown: names of the columns, and the fields in them
+    :param formatter: the output format
+    :returns: names of the columns, and the rows
+    """
+    return tuple(name for name, _ in shown), [
+        tuple(phrase(item[key], formatter) if key in PHRASES
+              else cell(item[key], formatter) for _, key in shown)
+        for item in items]

@@ -29,10 +29,25 @@ class Trace(base.DocumentCommand):
             help='Request id (req-...), global or of one service; every '
                  'request that shares its global id is followed')
         base.add_folder_options(parser)
+        base.add_wait_options(parser)
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> None:
         """Follow the request, see cliff."""
-        session = base.open_session(parsed_args)
-        document = session.trace(parsed_args.request_id)
+        from openstack_rca.osc import text as text_utils
+        if base.is_local(parsed_args):
+            session = base.open_session(parsed_args)
+            document = session.trace(parsed_args.request_id)
+        else:
+            document = self.find(
+                'trace', parsed_args,
+                request_id=text_utils.sound(parsed_args.request_id))
+            # The same document as of a folder, unless something is missing.
+            if not document.get('more'):
+                document.pop('more', None)
+            else:
+                self.log.warning(
+                    'The request has more events than these: "openstack rca '
+                    'event list --request-id" with --since shows later '
+                    'ones.')
         self.show(document, parsed_args)

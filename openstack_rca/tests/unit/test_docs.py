@@ -80,8 +80,11 @@ class TestDocs(base.TestCase):
 
     def test_commands_are_those_of_this_release(self) -> None:
         self.assertEqual(
-            {'rca analyze', 'rca event list', 'rca source list',
-             'rca trace'}, set(COMMANDS))
+            {'rca analysis delete', 'rca analysis list', 'rca analysis rate',
+             'rca analysis show', 'rca analyze', 'rca event list',
+             'rca incident acknowledge', 'rca incident list',
+             'rca incident resolve', 'rca incident show',
+             'rca source list', 'rca trace'}, set(COMMANDS))
 
     def test_every_command_has_its_page(self) -> None:
         page = pages()['doc/source/cli/index.rst']

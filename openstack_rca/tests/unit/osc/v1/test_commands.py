@@ -108,9 +108,17 @@ class SharedTest(_Case):
                         source.ListSources):
             self.assertFalse(command.auth_required)
 
-    def test_a_folder_is_needed(self) -> None:
-        self.assertIn('--log-dir', self._fails('--issue', 'x'))
+    def test_an_empty_name_is_no_folder(self) -> None:
+        self.assertIn('empty', self._fails('--log-dir', '', '--issue', 'x'))
         self.assertFalse(self.opened.called)
+
+    def test_options_of_the_service(self) -> None:
+        for option in (['--incident'], ['--no-wait'],
+                       ['--wait-timeout', '5']):
+            message = self._fails('--log-dir', '/logs', *option)
+            self.assertIn(f'{option[0]}: for the service only', message)
+        self.assertFalse(self.opened.called)
+        self.assertFalse(self.app.prepare_to_run_command.called)
 
     def test_folder_options(self) -> None:
         self._run('--log-dir', '/logs', '--timezone', 'Europe/Paris',
