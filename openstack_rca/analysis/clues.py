@@ -19,6 +19,7 @@ repetition) and are tried once a template, never once a line.
 
 from collections.abc import Callable
 import dataclasses
+import functools
 import re
 
 from openstack_rca.analysis import components
@@ -491,7 +492,10 @@ CLUES = (
           r'Could not load [^\n]{0,60}driver)', _self, 'configuration', .7,
           'The configuration of {component} is wrong',
           'Correct the option named in the message and restart it.'),
-    _clue('code', r'(?:Traceback|File "[^"]+", line \d+)[\s\S]*'
+    # Anchored and atomic: a traceback without one of the names would be read
+    # again from each of its lines.
+    _clue('code', r'\A(?>[\s\S]*?(?:Traceback|File "[^"]+", line \d+))'
+          r'[\s\S]*'
           r'(?:TypeError|AttributeError|KeyError|IndexError|ValueError|'
           r'NameError|UnboundLocalError|AssertionError|Exception)\b',
           _self, 'code_defect', .45,
@@ -504,8 +508,12 @@ _HEAD = 4000
 _TAIL = 1500
 
 
-def read(message: Message) -> list[Blame]:
+@functools.lru_cache(maxsize=4096)
+def read(message: Message) -> tuple[Blame, ...]:
     """What a message says of whose fault it is.
+
+    A failure repeats its messages, and a service is asked again and again
+    about the same ones: they are kept.
 
     :param message: the message; of a very long one, the front and the end
         are read
@@ -529,4 +537,4 @@ def read(message: Message) -> list[Blame]:
             clue.cause.format(component=who),
             tuple(r.format(component=who) for r in clue.remedy),
             clue.direct))
-    return found
+    return tuple(found)

@@ -21,7 +21,8 @@ from openstack_rca.tests import base
 
 def read(text: str, component: str = 'nova-compute', level: int = 40,
          status: int | None = None) -> list[clues.Blame]:
-    return clues.read(clues.Message(text, component, level, status, 'log'))
+    return list(clues.read(clues.Message(
+        text, component, level, status, 'log')))
 
 
 class ClueTestCase(base.TestCase):
