@@ -16,6 +16,8 @@ results) are JSON text, which only the one who asked for a single row reads.
 Times are UTC without a zone.
 """
 
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
 
@@ -29,7 +31,7 @@ def _long() -> sa.types.TypeEngine[str]:
     return sa.Text().with_variant(mysql.MEDIUMTEXT(), 'mysql', 'mariadb')
 
 
-def _moment() -> sa.types.TypeEngine[sa.DateTime]:
+def _moment() -> sa.DateTime:
     """A time with microseconds: MySQL's DATETIME has none by itself."""
     return sa.DateTime().with_variant(
         mysql.DATETIME(fsp=6), 'mysql', 'mariadb')
@@ -42,7 +44,8 @@ METADATA = sa.MetaData(naming_convention={
     'uq': 'uq_%(table_name)s_%(column_0_N_name)s',
 })
 
-_MYSQL = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4'}
+_MYSQL: dict[str, Any] = {
+    'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4'}
 
 JOBS = sa.Table(
     'jobs', METADATA,

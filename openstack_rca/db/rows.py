@@ -11,7 +11,6 @@
 # under the License.
 """What the functions of this package share: times, pages, documents."""
 
-from collections.abc import Mapping
 import datetime
 import http
 import json
@@ -29,6 +28,8 @@ FAILED = 'failed'
 UNFINISHED = (QUEUED, RUNNING)
 
 ANALYSIS = 'analysis'
+
+Row = sa.RowMapping | dict[str, Any]
 
 #: The columns of an analysis that a list shows.
 _LISTED = ('id', 'project_id', 'user_id', 'status', 'verdict', 'issue',
@@ -73,7 +74,7 @@ def dump(document: Any) -> str:
     return json.dumps(document, separators=(',', ':'))
 
 
-def summary(row: Mapping[str, Any]) -> dict[str, Any]:
+def summary(row: Row) -> dict[str, Any]:
     """An analysis as a list shows it."""
     shown = {name: row[name] for name in _LISTED}
     for name in ('created_at', 'started_at', 'finished_at'):
@@ -81,7 +82,7 @@ def summary(row: Mapping[str, Any]) -> dict[str, Any]:
     return shown | {'rating': row['rating'], 'error': error(row['error'])}
 
 
-def unfinished(row: Mapping[str, Any], request: dict[str, Any],
+def unfinished(row: Row, request: dict[str, Any],
                attempts: int, position: int | None) -> dict[str, Any]:
     """An analysis that has no report, or not yet."""
     return {
@@ -100,7 +101,7 @@ def unfinished(row: Mapping[str, Any], request: dict[str, Any],
         'attempts': attempts, 'queue_position': position}
 
 
-def query(row: Mapping[str, Any], whole: bool = True) -> dict[str, Any]:
+def query(row: Row, whole: bool = True) -> dict[str, Any]:
     """A query as the API shows it.
 
     :param row: of the jobs
@@ -118,7 +119,7 @@ def query(row: Mapping[str, Any], whole: bool = True) -> dict[str, Any]:
     return shown
 
 
-def incident(row: Mapping[str, Any]) -> dict[str, Any]:
+def incident(row: Row) -> dict[str, Any]:
     """An incident as the API shows it."""
     return {name: iso(value) if isinstance(value, datetime.datetime)
             else value for name, value in row.items()}
@@ -126,7 +127,7 @@ def incident(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def page(connection: sa.Connection, statement: sa.Select[Any],
          table: sa.Table, what: str, project_id: str, limit: int,
-         marker: str | None) -> tuple[list[Mapping[str, Any]], bool]:
+         marker: str | None) -> tuple[list[sa.RowMapping], bool]:
     """One page of a project's rows, the newest first.
 
     :param connection: where to read

@@ -44,7 +44,8 @@ class Child:
     """
 
     def __init__(self, module: str, args: list[str]) -> None:
-        self._process = subprocess.Popen(
+        # One of our own modules, and the options of our own command line.
+        self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, '-m', module, *args], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, bufsize=0)
         self._rest = b''

@@ -38,7 +38,6 @@ from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.db import jobs
 from openstack_rca.engine import child
-from openstack_rca.engine import state
 
 LOG = logging.getLogger(__name__)
 

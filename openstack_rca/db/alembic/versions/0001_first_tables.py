@@ -11,6 +11,8 @@
 # under the License.
 """The first tables: jobs, analyses, ratings, incidents, sources."""
 
+from typing import Any
+
 from alembic import op
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql
@@ -18,14 +20,15 @@ from sqlalchemy.dialects import mysql
 revision = '0001'
 down_revision = None
 
-_MYSQL = {'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4'}
+_MYSQL: dict[str, Any] = {
+    'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4'}
 
 
 def _long() -> sa.types.TypeEngine[str]:
     return sa.Text().with_variant(mysql.MEDIUMTEXT(), 'mysql', 'mariadb')
 
 
-def _moment() -> sa.types.TypeEngine[sa.DateTime]:
+def _moment() -> sa.DateTime:
     return sa.DateTime().with_variant(
         mysql.DATETIME(fsp=6), 'mysql', 'mariadb')
 
