@@ -69,7 +69,7 @@ def authorize(caller: context.RequestContext, rule: str,
         target = {'project_id': caller.project_id,
                   'user_id': caller.user_id}
     try:
-        enforcer().authorize(rule, target, caller)
+        enforcer().authorize(rule, target, caller, do_raise=True)
     except policy.InvalidScope as error:
         raise exception.Forbidden(
             f'The policy allows {rule} with a token of a project only. Log '

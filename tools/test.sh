@@ -1,19 +1,28 @@
 #!/usr/bin/env bash
-# Installs the project into .venv-test and runs its unit and functional tests.
-# The last line counts them; the exit status is 0 when all passed.
+# Installs the project with its engine into .venv-test, Keystone into
+# .venv-keystone, and runs the unit and functional tests. Servers that are not
+# installed (see bindep.txt) are told with the tests that were left out; with
+# CI=true or RCA_REQUIRE_SERVERS=1 such tests fail instead. The last line
+# counts all tests; the exit status is 0 when none failed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/common.sh
 
+tools/keystone.sh
 make_venv .venv-test
-install -r test-requirements.txt -e .
+install -r test-requirements.txt -e '.[engine]'
 
 export PATH="$PWD/.venv-test/bin:$PATH"
 # stestr would take the Python that this names instead of the one that has the
 # project.
 unset PYTHON
+# What the servers of this run say is kept here.
+export RCA_SERVER_LOGS=$PWD/$venv/servers
+rm -rf "$RCA_SERVER_LOGS"
 status=0
 passed=0 failed=0 skipped=0
+left_out=$venv/left-out
+: > "$left_out"
 for kind in unit functional; do
     path=openstack_rca/tests/$kind
     printf '\nTests in %s\n' "$path" >&2
@@ -31,10 +40,16 @@ for kind in unit functional; do
         [ "$#" -gt 0 ] || status=1
         continue
     fi
+    python tools/left_out.py >> "$left_out" < <(
+        stestr --repo-url "$record" last --subunit 2> /dev/null)
     [ "$ran" -eq 0 ] && [ "$f" -eq 0 ] || status=1
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
 done
 
+if [ -s "$left_out" ]; then
+    printf '\nLeft out:\n'
+    cat "$left_out"
+fi
 printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 if [ "$((passed + failed))" -eq 0 ]; then
     fail "No test was run."

@@ -32,7 +32,7 @@ from openstack_rca import conf
 from openstack_rca import exception
 
 #: Part of the key of stored events: those of another version are not read.
-PARSER_VERSION = 3
+PARSER_VERSION = 4
 
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
 

@@ -24,6 +24,7 @@ import json
 import os
 import pathlib
 import shutil
+import sys
 import uuid
 
 import polars as pl
@@ -51,7 +52,7 @@ class _Segment:
     :param name: of the file
     :param run: which writer wrote it; a file is completed by the run that
         began it
-    :param sources: files that it has events of
+    :param sources: files that it has events of, and where these begin
     :param files: records of those that are complete with it
     :param forgets: files of which nothing before it counts
     :param live: sources whose events in it count, and below which offset,
@@ -60,7 +61,7 @@ class _Segment:
 
     name: str
     run: str
-    sources: list[str]
+    sources: dict[str, int]
     files: list[base.FileRecord]
     forgets: list[str]
     live: dict[str, int | None] = dataclasses.field(default_factory=dict)
@@ -114,10 +115,11 @@ class ParquetStore(base.Store):
             if not path.with_name(_beside(path.name)).exists():
                 raise ValueError('its templates are missing')
             return _Segment(
-                path.name, str(told['run']), list(told['sources']),
+                path.name, str(told['run']),
+                {str(s): int(o) for s, o in told['sources'].items()},
                 [base.FileRecord(**r) for r in told['files']],
                 list(told['forgets']))
-        except (KeyError, ValueError, TypeError,
+        except (KeyError, ValueError, TypeError, AttributeError,
                 pl.exceptions.PolarsError,
                 pl.exceptions.PanicException) as error:
             raise exception.StoreError(
@@ -134,8 +136,11 @@ class ParquetStore(base.Store):
             self._begun.pop(source, None)
         self._segments.append(segment)
         self._last = int(segment.name.split('.')[0])
-        for source in segment.sources:
-            self._begun.setdefault(source, []).append(segment)
+        for source, first in segment.sources.items():
+            # What begins anew was interrupted the last time.
+            self._begun[source] = [
+                s for s in self._begun.get(source, ())
+                if s.sources[source] < first] + [segment]
         for record in segment.files:
             self._drop(record.source, record.start)
             for part in self._begun.pop(record.source, ()):
@@ -148,7 +153,7 @@ class ParquetStore(base.Store):
         for segment in self._segments:
             if source not in segment.live:
                 continue
-            if not start:
+            if start <= segment.sources[source]:
                 del segment.live[source]
                 continue
             below = segment.live[source]
@@ -161,13 +166,16 @@ class ParquetStore(base.Store):
         :param pending: keep those with parts of files that are not complete
         """
         begun = {id(s) for parts in self._begun.values() for s in parts}
-        later: set[str] = set()
-        masks = []
+        later: dict[str, int] = {}
+        masks: list[set[str]] = []
         for segment in reversed(self._segments):
-            masks.append({*segment.forgets, *(
-                r.source for r in segment.files)} - later)
-            later |= {*segment.forgets, *(
-                r.source for r in segment.files if not r.start)}
+            masks.append(set())
+            for source, start in (*((s, 0) for s in segment.forgets),
+                                  *((r.source, r.start)
+                                    for r in segment.files)):
+                if source not in later or start < later[source]:
+                    masks[-1].add(source)
+                    later[source] = start
         older: set[str] = set()
         kept = []
         for segment, masked in zip(self._segments, reversed(masks),
@@ -239,33 +247,53 @@ class ParquetStore(base.Store):
             templates = _scan([
                 self.path / _beside(s.name) for s in tail]).unique(
                     'template', keep='any').collect()
-        older = {source for s in self._segments[:first] for source in s.live}
-        starts = dict(events.group_by('source').agg(
-            pl.col('offset').min()).iter_rows())
+        before = self._segments[:first]
+        starts: dict[str, int] = {}
+        for segment in before:
+            for source, below in segment.live.items():
+                starts[source] = min(
+                    starts.get(source, below or sys.maxsize),
+                    below or sys.maxsize)
+        for segment in tail:
+            for source in segment.live.keys() & starts:
+                starts[source] = min(starts[source], segment.sources[source])
+        held = {source for s in before for source in s.sources}
         self._write(events, templates, [
-            dataclasses.replace(record, pieces=1, start=starts.get(
-                source, record.start) if source in older else 0)
+            dataclasses.replace(record, pieces=1,
+                                start=starts.get(source, 0))
             for source, record in sorted(self._records.items())
-            if source in live | told], [])
+            if source in live | told],
+            # What is forgotten in older segments stays so.
+            sorted({source for s in tail for source in s.forgets
+                    if source not in self._records} & held))
 
     @classmethod
     def snapshot(cls, path: pathlib.Path,
                  folder: pathlib.Path) -> 'ParquetStore':
         """Hard links to the segments, which stay when the writer deletes."""
         for _ in range(_SNAPSHOTS):
+            whole = False
             try:
                 folder.mkdir(parents=True, mode=0o700)
                 for file in sorted(path.glob('*.parquet')):
-                    os.link(file, folder / file.name)
-                return cls(folder)
+                    if file.name.endswith(_TEMPLATES):
+                        continue
+                    # Those of a new segment may not have been in the list.
+                    for name in (_beside(file.name), file.name):
+                        os.link(path / name, folder / name)
+                found = cls(folder)
+                whole = True
+                return found
             except FileNotFoundError:
                 # United with others or superseded, by a segment that the
                 # list does not have: both are seen the next time.
-                shutil.rmtree(folder, ignore_errors=True)
+                continue
             except OSError as error:
-                shutil.rmtree(folder, ignore_errors=True)
                 raise exception.StoreError(
                     path=path, reason=error.strerror or error) from error
+            finally:
+                if not whole:
+                    shutil.rmtree(folder, ignore_errors=True)
         raise exception.StoreError(
             path=path, reason='it changes faster than it can be read.')
 
@@ -273,7 +301,9 @@ class ParquetStore(base.Store):
                files: list[base.FileRecord], forgets: list[str]) -> None:
         segment = _Segment(
             f'{self._last + 1:08d}.parquet', self._run,
-            events['source'].unique().sort().to_list(), files, forgets)
+            dict(events.group_by('source').agg(
+                pl.col('offset').min()).sort('source').iter_rows()),
+            files, forgets)
         with self._failing():
             self._put(_beside(segment.name), templates, '')
             self._put(segment.name, events, segment.told())

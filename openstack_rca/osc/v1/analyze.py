@@ -112,6 +112,7 @@ class Analyze(base.DocumentCommand):
 
         from openstack_rca.osc import errors
         from openstack_rca.osc import output
+        from openstack_rca.osc import text as text_utils
         later = (f'The analysis goes on: "openstack rca analysis show '
                  f'{analysis.id}" shows it.')
         try:
@@ -124,9 +125,13 @@ class Analyze(base.DocumentCommand):
                 f'The analysis {analysis.id} failed: '
                 f'{base.reason(exc.extra_data)}') from exc
         except sdk.ResourceTimeout as exc:
+            status = exc.extra_data.status
+            hint = (' See that openstack-rca-engine runs.'
+                    if status == 'queued' else '')
             raise exception.RCAException(
-                f'The analysis is still {exc.extra_data.status} after '
-                f'{timeout} seconds. {later}') from exc
+                f'The analysis is still {status} after '
+                f'{text_utils.plural(timeout, "second")}. {later}{hint}'
+            ) from exc
         except sdk.NotFoundException as exc:
             raise exception.RCAException(
                 f'The analysis {analysis.id} was deleted while this command '

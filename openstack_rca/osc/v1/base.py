@@ -129,6 +129,8 @@ class RCACommand(command.Command):
         :raises CommandError: the query failed or takes too long
         """
         from openstack import exceptions as sdk
+
+        from openstack_rca.osc import text as text_utils
         client = self.client()
         query = client.create_query(kind, **attrs)
         timeout = parsed_args.wait_timeout or WAIT_TIMEOUT
@@ -137,9 +139,9 @@ class RCACommand(command.Command):
         except sdk.ResourceTimeout as exc:
             raise exception.RCAException(
                 f'The query {query.id} is still {exc.extra_data.status} '
-                f'after {timeout} seconds. Ask for less, wait longer with '
-                f'--wait-timeout, or see that openstack-rca-engine '
-                f'runs.') from exc
+                f'after {text_utils.plural(timeout, "second")}. Ask for '
+                f'less, wait longer with --wait-timeout, or see that '
+                f'openstack-rca-engine runs.') from exc
         except sdk.ResourceFailure as exc:
             raise exception.RCAException(reason(exc.extra_data)) from exc
         return found.result if isinstance(found.result, dict) else {}

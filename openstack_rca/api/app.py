@@ -1,0 +1,79 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The routes, and the layers around them."""
+
+from typing import Any
+
+import falcon
+from oslo_config import cfg
+from oslo_middleware import http_proxy_to_wsgi
+from oslo_middleware import request_id
+
+from openstack_rca import exception
+from openstack_rca.api import errors
+from openstack_rca.api import middleware
+from openstack_rca.api import openapi
+from openstack_rca.api import versions
+from openstack_rca.api.v1 import analyses
+from openstack_rca.api.v1 import incidents
+from openstack_rca.api.v1 import queries
+from openstack_rca.api.v1 import sources
+from openstack_rca.engine import rpcapi
+
+# From the outside to the inside.
+MIDDLEWARE: tuple[Any, ...] = (
+    middleware.Errors,
+    http_proxy_to_wsgi.HTTPProxyToWSGI,
+    request_id.RequestId,
+    middleware.Doors,
+)
+
+
+def routes(conf: cfg.ConfigOpts) -> dict[str, object]:
+    """What answers at which path.
+
+    :param conf: the options
+    """
+    engine = rpcapi.EngineAPI()
+    return {
+        '/': versions.Versions(),
+        '/v1': versions.Version(),
+        '/v1/openapi.json': openapi.Document(conf),
+        '/v1/analyses': analyses.Analyses(conf, engine),
+        '/v1/analyses/{id}': analyses.Analysis(),
+        '/v1/analyses/{id}/rating': analyses.Rating(conf),
+        '/v1/queries': queries.Queries(conf, engine),
+        '/v1/queries/{id}': queries.Query(),
+        '/v1/incidents': incidents.Incidents(conf),
+        '/v1/incidents/{id}': incidents.Incident(conf),
+        '/v1/sources': sources.Sources(),
+    }
+
+
+def create(conf: cfg.ConfigOpts) -> middleware.Application:
+    """Build the WSGI application.
+
+    :param conf: the options, with their values read
+    """
+    routed: falcon.App[Any, Any] = falcon.App()
+    routed.req_options.strip_url_path_trailing_slash = True
+    # Of two handlers falcon takes the one for the nearer class.
+    routed.add_error_handler(Exception, errors.on_unexpected)
+    routed.add_error_handler(falcon.HTTPError, errors.on_http_error)
+    routed.add_error_handler(exception.RCAException, errors.on_expected)
+    for path, resource in routes(conf).items():
+        routed.add_route(path, resource)
+    application: Any = routed
+    for layer in reversed(MIDDLEWARE):
+        application = layer(application, conf)
+    built: middleware.Application = application
+    return built

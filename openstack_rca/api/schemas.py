@@ -1,0 +1,367 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What goes in and out of the API, as JSON Schemas (Draft 2020-12).
+
+The same schemas check requests and make the OpenAPI document. Those of
+requests refer to no other schema, so that each can check alone; ``x-message``
+says in words what a keyword beside it allows.
+"""
+
+from typing import Any
+
+Schema = dict[str, Any]
+
+# Events of one result, at most.
+MOST = 1000
+DEFAULT_LIMIT = 100
+
+STATUSES = ['queued', 'running', 'complete', 'failed']
+VERDICTS = ['cause_found', 'insufficient_evidence', 'nothing_abnormal']
+KINDS = ['events', 'trace']
+LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
+RATINGS = ['right', 'partly', 'wrong']
+INCIDENT_STATUSES = ['open', 'acknowledged', 'resolved']
+MODES = ['fast']
+
+
+def _text(most: int, least: int = 0, **more: Any) -> Schema:
+    schema: Schema = {'type': 'string', 'maxLength': most, **more}
+    if least:
+        schema['minLength'] = least
+    return schema
+
+
+def _texts(count: int, most: int, description: str) -> Schema:
+    return {'type': 'array', 'maxItems': count, 'items': _text(most, 1),
+            'default': [], 'description': description}
+
+
+def _or_null(schema: Schema) -> Schema:
+    nullable = {**schema, 'type': [schema['type'], 'null']}
+    if 'enum' in schema:
+        nullable['enum'] = [*schema['enum'], None]
+    return nullable
+
+
+def _one_of(values: list[str], **more: Any) -> Schema:
+    return {'type': 'string', 'enum': values, **more}
+
+
+def _moment(description: str) -> Schema:
+    return _or_null({'type': 'string', 'format': 'date-time',
+                     'description': description})
+
+
+_SINCE = _moment('Only what happened at this time or later.')
+_UNTIL = _moment('Only what happened at this time or earlier.')
+
+#: Of the body of POST /v1/analyses.
+ANALYSIS_REQUEST: Schema = {
+    'type': 'object',
+    'description': 'A question. At least one of issue, request_ids, servers, '
+                   'services and since is needed; since is not after '
+                   'until.',
+    'properties': {
+        'issue': _text(10000, description='What went wrong, in words.'),
+        'since': _SINCE,
+        'until': _UNTIL,
+        'request_ids': _texts(100, 64, 'Requests that failed.'),
+        'servers': _texts(100, 255, 'Servers, by UUID or name.'),
+        'services': _texts(100, 64, 'Services, such as nova-compute.'),
+        'mode': _one_of(MODES, default='fast'),
+        'incident': {'type': 'boolean', 'default': False,
+                     'description': 'Keep the answer as an incident.'},
+    },
+    'additionalProperties': False,
+    'anyOf': [
+        {'required': ['issue'],
+         'properties': {'issue': {'pattern': '\\S'}}},
+        {'required': ['request_ids'],
+         'properties': {'request_ids': {'minItems': 1}}},
+        {'required': ['servers'],
+         'properties': {'servers': {'minItems': 1}}},
+        {'required': ['services'],
+         'properties': {'services': {'minItems': 1}}},
+        {'required': ['since'],
+         'properties': {'since': {'type': 'string'}}},
+    ],
+    'x-message': 'The question is empty: give at least one of issue, '
+                 'request_ids, servers, services, since.',
+}
+
+RATING_REQUEST: Schema = {
+    'type': 'object',
+    'properties': {
+        'rating': _one_of(RATINGS),
+        'component': _or_null({
+            **_text(64, 1), 'pattern': '^[a-z0-9-]+$',
+            'x-message': 'takes small letters, digits and hyphens only',
+            'description': 'What was faulty in truth.'}),
+        'comment': _or_null(_text(2000)),
+    },
+    'required': ['rating'],
+    'additionalProperties': False,
+}
+
+#: What tells the two kinds of queries apart.
+QUERY_KIND: Schema = {
+    'type': 'object',
+    'properties': {'kind': _one_of(KINDS)},
+    'required': ['kind'],
+}
+
+EVENTS_REQUEST: Schema = {
+    'type': 'object',
+    'description': 'Events for which all that is given holds.',
+    'properties': {
+        'kind': _one_of(['events']),
+        'since': _SINCE,
+        'until': _UNTIL,
+        'request_id': _or_null(_text(64, 1)),
+        'server': _or_null(_text(255, 1)),
+        'service': _or_null(_text(64, 1)),
+        'level': _or_null(_one_of(
+            LEVELS, description='This level or a worse one.')),
+        'template': _or_null({
+            'type': 'string', 'pattern': '^[0-9a-f]{16}$',
+            'x-message': 'takes the 16 hexadecimal digits of a template id'}),
+        'words': _texts(20, 255, 'Words that the text holds.'),
+        'limit': {'type': 'integer', 'minimum': 1, 'maximum': MOST,
+                  'default': MOST},
+    },
+    'required': ['kind'],
+    'additionalProperties': False,
+}
+
+TRACE_REQUEST: Schema = {
+    'type': 'object',
+    'description': 'The way of one request through the services.',
+    'properties': {
+        'kind': _one_of(['trace']),
+        'request_id': _text(64, 1),
+    },
+    'required': ['kind', 'request_id'],
+    'additionalProperties': False,
+}
+
+INCIDENT_UPDATE: Schema = {
+    'type': 'object',
+    'properties': {
+        'status': _one_of(INCIDENT_STATUSES),
+        'resolution': _or_null(_text(
+            10000, description='How it was resolved; only with or after '
+                               'the status resolved.')),
+    },
+    'minProperties': 1,
+    'x-message': 'Nothing is to be changed: give at least one of status, '
+                 'resolution.',
+    'additionalProperties': False,
+}
+
+
+def _parameters(max_limit: int, **filters: Schema) -> Schema:
+    return {
+        'type': 'object',
+        'properties': {
+            'limit': {'type': 'integer', 'minimum': 1, 'maximum': max_limit,
+                      'default': min(DEFAULT_LIMIT, max_limit),
+                      'description': 'Rows of the page.'},
+            'marker': {'type': 'string', 'format': 'uuid',
+                       'description': 'Id of the last row of the page '
+                                      'before.'},
+            **filters,
+        },
+        'additionalProperties': False,
+    }
+
+
+def analysis_parameters(max_limit: int) -> Schema:
+    """Of the query string of GET /v1/analyses."""
+    return _parameters(max_limit, status=_one_of(STATUSES),
+                       verdict=_one_of(VERDICTS))
+
+
+def query_parameters(max_limit: int) -> Schema:
+    """Of the query string of GET /v1/queries."""
+    return _parameters(max_limit, status=_one_of(STATUSES),
+                       kind=_one_of(KINDS))
+
+
+def incident_parameters(max_limit: int) -> Schema:
+    """Of the query string of GET /v1/incidents."""
+    return _parameters(max_limit, status=_one_of(INCIDENT_STATUSES))
+
+
+# What comes out. Clients must pass over fields that they do not know:
+# further ones are no new version.
+
+_TEXT: Schema = {'type': 'string'}
+_MAYBE_TEXT: Schema = {'type': ['string', 'null']}
+_ID: Schema = {'type': 'string', 'format': 'uuid'}
+_MAYBE_ID: Schema = {'type': ['string', 'null'], 'format': 'uuid'}
+_TIME: Schema = {'type': 'string', 'format': 'date-time'}
+_MAYBE_TIME: Schema = {'type': ['string', 'null'], 'format': 'date-time'}
+_COUNT: Schema = {'type': 'integer', 'minimum': 0}
+_SHARE: Schema = {'type': ['number', 'null'], 'minimum': 0, 'maximum': 1}
+_OBJECT: Schema = {'type': 'object'}
+
+
+def ref(name: str) -> Schema:
+    """A schema of the components."""
+    return {'$ref': f'#/components/schemas/{name}'}
+
+
+def _list_of(schema: Schema) -> Schema:
+    return {'type': 'array', 'items': schema}
+
+
+def _maybe(name: str) -> Schema:
+    return {'anyOf': [ref(name), {'type': 'null'}]}
+
+
+def _whole(*optional: str, **properties: Schema) -> Schema:
+    return {'type': 'object', 'properties': properties,
+            'required': [name for name in properties
+                         if name not in optional]}
+
+
+def _page(name: str, row: str) -> Schema:
+    links = f'{name}_links'
+    return _whole(links, **{
+        name: _list_of(ref(row)), links: _list_of(ref('Link'))})
+
+
+_ERROR = _whole(code={'type': 'integer'}, title=_TEXT, message=_TEXT)
+
+_LIFE = {'created_at': _TIME, 'started_at': _MAYBE_TIME,
+         'finished_at': _MAYBE_TIME}
+
+_ANALYSIS_SUMMARY = _whole(
+    id=_ID, project_id=_TEXT, user_id=_TEXT, status=_one_of(STATUSES),
+    verdict=_or_null(_one_of(VERDICTS)), issue=_TEXT, mode=_one_of(MODES),
+    category=_MAYBE_TEXT, component=_MAYBE_TEXT, severity=_MAYBE_TEXT,
+    confidence=_SHARE, summary=_MAYBE_TEXT, incident_id=_MAYBE_ID,
+    rating=_or_null(_one_of(RATINGS, description="The caller's own.")),
+    error=_maybe('Failure'), **_LIFE)
+
+_REPORT = ('summary', 'category', 'severity', 'confidence', 'impact',
+           'hypotheses', 'evidence', 'timeline', 'patterns', 'similar',
+           'recommendations', 'narrative', 'coverage', 'skipped',
+           'statistics')
+
+_ANALYSIS = _whole(
+    'started_at', 'attempts', 'queue_position', *_REPORT,
+    version={'type': 'integer'}, id=_ID, status=_one_of(STATUSES),
+    verdict=_or_null(_one_of(VERDICTS)), error=_maybe('Failure'),
+    project_id=_TEXT, incident_id=_MAYBE_ID, **_LIFE, issue=_TEXT,
+    mode=_one_of(MODES),
+    scope=_whole(
+        since=_MAYBE_TIME, until=_MAYBE_TIME, request_ids=_list_of(_TEXT),
+        resources=_list_of(_TEXT), services=_list_of(_TEXT)),
+    attempts=_COUNT,
+    queue_position={'type': ['integer', 'null'], 'minimum': 0,
+                    'description': 'How many are before it, while it is '
+                                   'queued.'},
+    summary=_MAYBE_TEXT, category=_MAYBE_TEXT, severity=_MAYBE_TEXT,
+    confidence=_SHARE, impact=_OBJECT,
+    hypotheses={
+        'type': 'array', 'maxItems': 10,
+        'items': _whole(
+            'category', 'host', 'location', 'locations', 'remedy',
+            'signature',
+            rank={'type': 'integer'}, cause=_TEXT, component=_TEXT,
+            category=_MAYBE_TEXT, host=_MAYBE_TEXT, confidence=_SHARE,
+            location={'type': ['object', 'null']},
+            locations=_list_of(_OBJECT), evidence=_list_of(_TEXT),
+            remedy=_list_of({}), signature=_MAYBE_TEXT)},
+    evidence={
+        'type': 'array', 'maxItems': 200,
+        'items': {**_OBJECT, 'properties': {'id': _TEXT, 'kind': _TEXT},
+                  'required': ['id', 'kind']}},
+    timeline={'type': 'array', 'maxItems': 200, 'items': _OBJECT},
+    patterns=_OBJECT, similar=_list_of(_OBJECT),
+    recommendations=_list_of(_OBJECT),
+    narrative={'type': ['object', 'null']}, coverage=_list_of(_OBJECT),
+    skipped=_list_of(_OBJECT), statistics=_OBJECT)
+_ANALYSIS['description'] = (
+    'The report, once the analysis is complete; before, and when it failed, '
+    'what was asked and how far it is.')
+
+_QUERY_SUMMARY = _whole(
+    id=_ID, kind=_one_of(KINDS), status=_one_of(STATUSES), project_id=_TEXT,
+    user_id=_TEXT, request=_OBJECT, error=_maybe('Failure'), **_LIFE)
+
+_QUERY = {
+    **_QUERY_SUMMARY,
+    'properties': {
+        **_QUERY_SUMMARY['properties'],
+        'result': {
+            'type': ['object', 'null'],
+            'description': 'For kind events: events, more. For kind trace: '
+                           'request_ids, global_request_id, services, '
+                           'events, more.',
+            'properties': {
+                'events': {'type': 'array', 'maxItems': MOST,
+                           'items': _OBJECT},
+                'more': {'type': 'boolean',
+                         'description': 'Whether there is more than a '
+                                        'result may hold.'},
+                'request_ids': _list_of(_TEXT),
+                'global_request_id': _MAYBE_TEXT,
+                'services': _list_of(_OBJECT)},
+            'required': ['events', 'more']}},
+    'required': [*_QUERY_SUMMARY['required'], 'result'],
+}
+
+_INCIDENT = _whole(
+    id=_ID, project_id=_TEXT, status=_one_of(INCIDENT_STATUSES), title=_TEXT,
+    summary=_MAYBE_TEXT, component=_MAYBE_TEXT, category=_MAYBE_TEXT,
+    host=_MAYBE_TEXT, severity=_MAYBE_TEXT, confidence=_SHARE,
+    analysis_id=_MAYBE_ID, created_at=_TIME, updated_at=_TIME,
+    acknowledged_at=_MAYBE_TIME, acknowledged_by=_MAYBE_TEXT,
+    resolved_at=_MAYBE_TIME, resolved_by=_MAYBE_TEXT,
+    resolution=_MAYBE_TEXT)
+
+_SOURCE = _whole(
+    id=_TEXT, host=_TEXT, status=_one_of(['ready', 'reading', 'failed']),
+    error=_MAYBE_TEXT, updated_at=_TIME, events=_COUNT, bytes=_COUNT,
+    files=_list_of(_OBJECT), skipped=_list_of(_OBJECT))
+
+_VERSION = _whole(
+    id=_TEXT, status=_TEXT, min_version=_TEXT, version=_TEXT, updated=_TIME,
+    links=_list_of(ref('Link')))
+
+COMPONENTS: dict[str, Schema] = {
+    'Link': _whole(rel=_TEXT, href={'type': 'string', 'format': 'uri'}),
+    'Failure': {**_ERROR, 'description': 'Why a job failed.'},
+    'Error': _whole(error=_ERROR),
+    'Version': _VERSION,
+    'AnalysisRequest': ANALYSIS_REQUEST,
+    'AnalysisSummary': _ANALYSIS_SUMMARY,
+    'Analyses': _page('analyses', 'AnalysisSummary'),
+    'Analysis': _ANALYSIS,
+    'RatingRequest': RATING_REQUEST,
+    'Rating': _whole(
+        analysis_id=_ID, user_id=_TEXT, rating=_one_of(RATINGS),
+        component=_MAYBE_TEXT, comment=_MAYBE_TEXT, created_at=_TIME,
+        updated_at=_TIME),
+    'EventsRequest': EVENTS_REQUEST,
+    'TraceRequest': TRACE_REQUEST,
+    'QuerySummary': _QUERY_SUMMARY,
+    'Queries': _page('queries', 'QuerySummary'),
+    'Query': _QUERY,
+    'IncidentUpdate': INCIDENT_UPDATE,
+    'Incident': _INCIDENT,
+    'Incidents': _page('incidents', 'Incident'),
+    'Source': _SOURCE,
+    'Sources': _whole(sources=_list_of(ref('Source'))),
+}

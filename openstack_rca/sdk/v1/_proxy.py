@@ -1,0 +1,301 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The calls of version 1 of the service."""
+
+from collections.abc import Callable
+from collections.abc import Generator
+import time
+from typing import Any
+from typing import TypeVar
+
+from keystoneauth1 import exceptions as keystone
+from openstack import exceptions
+from openstack import proxy
+
+from openstack_rca.sdk.v1 import analysis as _analysis
+from openstack_rca.sdk.v1 import incident as _incident
+from openstack_rca.sdk.v1 import query as _query
+from openstack_rca.sdk.v1 import rating as _rating
+from openstack_rca.sdk.v1 import source as _source
+
+JobT = TypeVar('JobT', _analysis.Analysis, _query.Query)
+
+#: Seconds between looks at a job: the first ones come quickly, since many an
+#: answer takes less than a second.
+FIRST_DELAY = 0.1
+LONGEST_DELAY = 2.0
+
+#: What passes by itself: the service or the database behind it restarts, or
+#: too many ask at once.
+PASSING = frozenset({429, 502, 503, 504})
+
+#: Seconds of such trouble at a stretch that a wait sits out.
+PATIENCE = 60.0
+
+
+class Proxy(proxy.Proxy):
+    """The calls of version 1 of the service.
+
+    Errors are openstacksdk's: ``details`` of an
+    :class:`openstack.exceptions.HttpException` is the message of the
+    service.
+    """
+
+    _resource_registry = {
+        'analysis': _analysis.Analysis,
+        'incident': _incident.Incident,
+        'query': _query.Query,
+        'rating': _rating.Rating,
+        'source': _source.Source,
+    }
+
+    def create_analysis(self, **attrs: Any) -> _analysis.Analysis:
+        """Ask a question; the answer comes later.
+
+        :param attrs: ``issue``, ``since``, ``until``, ``request_ids``,
+            ``servers``, ``services``, ``mode``, ``incident``; what is None
+            is left out
+        :returns: the analysis, queued
+        """
+        return self._create(_analysis.Analysis, **_given(attrs))
+
+    def analyses(self, **query: Any) -> Generator[
+            _analysis.Analysis, None, None]:
+        """List the analyses of the project, newest first.
+
+        :param query: ``status``, ``verdict``, ``limit`` (of one page),
+            ``marker`` (the id to go on behind)
+        :returns: their summaries, page by page
+        """
+        return self._list(_analysis.Analysis, **_given(query))
+
+    def get_analysis(self, analysis: str | _analysis.Analysis
+                     ) -> _analysis.Analysis:
+        """Fetch one analysis with its report.
+
+        :param analysis: the analysis or its id
+        :raises NotFoundException: the project has no such analysis
+        """
+        return self._get_resource(_analysis.Analysis, analysis).fetch(
+            self, skip_cache=True)
+
+    def delete_analysis(self, analysis: str | _analysis.Analysis,
+                        ignore_missing: bool = True) -> None:
+        """Delete an analysis, finished or not.
+
+        :param analysis: the analysis or its id
+        :param ignore_missing: whether one that is not there is no error
+        :raises NotFoundException: the project has no such analysis
+        """
+        self._delete(_analysis.Analysis, analysis,
+                     ignore_missing=ignore_missing)
+
+    def wait_for_analysis(
+            self, analysis: str | _analysis.Analysis,
+            timeout: float | None = 600,
+            progress: Callable[[_analysis.Analysis], None] | None = None
+            ) -> _analysis.Analysis:
+        """Wait until an analysis is complete.
+
+        :param analysis: the analysis or its id
+        :param timeout: the most seconds to wait, None for no end
+        :param progress: called with the analysis after each look at it
+        :returns: the analysis with its report
+        :raises ResourceTimeout: it is not complete in time, and goes on;
+            ``extra_data`` is the analysis
+        :raises ResourceFailure: it failed, the message says why;
+            ``extra_data`` is the analysis
+        :raises NotFoundException: somebody deleted it
+        """
+        return self._wait(_analysis.Analysis, analysis, timeout, progress)
+
+    def rate_analysis(self, analysis: str | _analysis.Analysis, rating: str,
+                      component: str | None = None,
+                      comment: str | None = None) -> _rating.Rating:
+        """Say whether an analysis was right; again replaces it.
+
+        :param analysis: the analysis or its id
+        :param rating: ``right``, ``partly`` or ``wrong``
+        :param component: the part that was faulty in truth
+        :param comment: what else there is to say
+        :raises ConflictException: the analysis is not complete
+        """
+        return self._update(
+            _rating.Rating, None, rating=rating,
+            analysis_id=_analysis.Analysis._get_id(analysis),
+            **_given({'component': component, 'comment': comment}))
+
+    def create_query(self, kind: str, **attrs: Any) -> _query.Query:
+        """Ask for events; they come later.
+
+        :param kind: ``events`` or ``trace``
+        :param attrs: for events ``since``, ``until``, ``request_id``,
+            ``server``, ``service``, ``level``, ``template``, ``words``,
+            ``limit``; for a trace ``request_id``; what is None is left out
+        :returns: the query, queued
+        """
+        return self._create(_query.Query, kind=kind, **_given(attrs))
+
+    def queries(self, **query: Any) -> Generator[_query.Query, None, None]:
+        """List the queries of the project, newest first.
+
+        :param query: ``status``, ``kind``, ``limit`` (of one page),
+            ``marker`` (the id to go on behind)
+        :returns: the queries without their results, page by page
+        """
+        return self._list(_query.Query, **_given(query))
+
+    def get_query(self, query: str | _query.Query) -> _query.Query:
+        """Fetch one query with its result.
+
+        :param query: the query or its id
+        :raises NotFoundException: the project has no such query
+        """
+        return self._get_resource(_query.Query, query).fetch(
+            self, skip_cache=True)
+
+    def wait_for_query(
+            self, query: str | _query.Query, timeout: float | None = 600,
+            progress: Callable[[_query.Query], None] | None = None
+            ) -> _query.Query:
+        """Wait until a query is complete, see :meth:`wait_for_analysis`.
+
+        :param query: the query or its id
+        :param timeout: the most seconds to wait, None for no end
+        :param progress: called with the query after each look at it
+        :returns: the query with its result
+        :raises ResourceTimeout: it is not complete in time
+        :raises ResourceFailure: it failed, the message says why
+        """
+        return self._wait(_query.Query, query, timeout, progress)
+
+    def incidents(self, **query: Any) -> Generator[
+            _incident.Incident, None, None]:
+        """List the incidents of the project, newest first.
+
+        :param query: ``status``, ``limit`` (of one page), ``marker`` (the
+            id to go on behind)
+        :returns: the incidents, page by page
+        """
+        return self._list(_incident.Incident, **_given(query))
+
+    def get_incident(self, incident: str | _incident.Incident
+                     ) -> _incident.Incident:
+        """Fetch one incident.
+
+        :param incident: the incident or its id
+        :raises NotFoundException: the project has no such incident
+        """
+        return self._get_resource(_incident.Incident, incident).fetch(
+            self, skip_cache=True)
+
+    def update_incident(self, incident: str | _incident.Incident,
+                        **attrs: Any) -> _incident.Incident:
+        """Change the status or the resolution of an incident.
+
+        :param incident: the incident or its id
+        :param attrs: ``status``, ``resolution``
+        :raises ConflictException: its status does not allow the step
+        """
+        # By its id: of a resource that was fetched, openstacksdk would send
+        # nothing where it believes that nothing changes.
+        return self._update(_incident.Incident,
+                            _incident.Incident._get_id(incident), **attrs)
+
+    def acknowledge_incident(self, incident: str | _incident.Incident
+                             ) -> _incident.Incident:
+        """Take an incident on.
+
+        :param incident: the incident or its id
+        :raises ConflictException: it is resolved
+        """
+        return self.update_incident(incident, status='acknowledged')
+
+    def resolve_incident(self, incident: str | _incident.Incident,
+                         resolution: str | None = None
+                         ) -> _incident.Incident:
+        """Close an incident.
+
+        :param incident: the incident or its id
+        :param resolution: how it was solved
+        """
+        return self.update_incident(incident, status='resolved',
+                                    **_given({'resolution': resolution}))
+
+    def reopen_incident(self, incident: str | _incident.Incident
+                        ) -> _incident.Incident:
+        """Open an incident again.
+
+        :param incident: the incident or its id
+        """
+        return self.update_incident(incident, status='open')
+
+    def sources(self) -> Generator[_source.Source, None, None]:
+        """List what the engines read."""
+        return self._list(_source.Source)
+
+    def _wait(self, kind: type[JobT], value: str | JobT,
+              timeout: float | None,
+              progress: Callable[[JobT], None] | None) -> JobT:
+        job = self._get_resource(kind, value)
+        begun = time.monotonic()
+        trouble: float | None = None
+        delay = FIRST_DELAY
+        while True:
+            try:
+                job = job.fetch(self, skip_cache=True)
+                trouble = None
+            except (exceptions.HttpException, keystone.HttpError,
+                    keystone.RetriableConnectionFailure) as exc:
+                now = time.monotonic()
+                trouble = now if trouble is None else trouble
+                if not _passes(exc) or now - trouble >= PATIENCE:
+                    raise
+            else:
+                if progress is not None:
+                    progress(job)
+                if job.status == 'complete':
+                    return job
+                if job.status == 'failed':
+                    raise exceptions.ResourceFailure(
+                        f'{kind.__name__} {job.id} failed: {_reason(job)}',
+                        extra_data=job)
+            if timeout is not None:
+                left = begun + timeout - time.monotonic()
+                if left <= 0:
+                    raise exceptions.ResourceTimeout(
+                        f'{kind.__name__} {job.id} is {job.status} after '
+                        f'{timeout:g} seconds, and goes on',
+                        extra_data=job)
+                delay = min(delay, left)
+            time.sleep(delay)
+            delay = min(2 * delay, LONGEST_DELAY)
+
+
+def _given(attrs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in attrs.items()
+            if value is not None}
+
+
+def _passes(exc: Exception) -> bool:
+    if isinstance(exc, exceptions.HttpException):
+        return exc.status_code in PASSING
+    if isinstance(exc, keystone.HttpError):
+        return exc.http_status in PASSING
+    return True
+
+
+def _reason(job: _analysis.Analysis | _query.Query) -> str:
+    error = job.error
+    if isinstance(error, dict) and error.get('message'):
+        return str(error['message'])
+    return str(error) if error else 'the service gives no reason'

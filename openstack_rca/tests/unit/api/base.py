@@ -1,0 +1,178 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The API behind its real middleware, with rows that a test makes up."""
+
+import dataclasses
+import io
+import json
+from typing import Any
+from unittest import mock
+from wsgiref import util
+from wsgiref import validate
+
+from keystoneauth1 import fixture as token_fixture
+from keystonemiddleware import fixture
+
+from openstack_rca import policy
+from openstack_rca.api import app
+from openstack_rca.tests import base
+
+PROJECT = '5f1c2d3e4b5a69788796a5b4c3d2e1f0'
+USER = '0f1e2d3c4b5a69788796a5b4c3d2e1f5'
+ID = '6f70656e-7374-4163-8b72-636173657276'
+OTHER_ID = '7f70656e-7374-4163-8b72-636173657276'
+TIME = '2026-11-21T03:00:00+00:00'
+KEYSTONE = 'http://keystone.invalid:5000/'
+
+ANALYSIS = {
+    'version': 1, 'id': ID, 'status': 'queued', 'verdict': None,
+    'error': None, 'project_id': PROJECT, 'incident_id': None,
+    'created_at': TIME, 'started_at': None, 'finished_at': None,
+    'issue': 'slow', 'mode': 'fast', 'attempts': 0, 'queue_position': 0,
+    'scope': {'since': None, 'until': None, 'request_ids': [],
+              'resources': [], 'services': []}}
+SUMMARY = {
+    'id': ID, 'project_id': PROJECT, 'user_id': USER, 'status': 'queued',
+    'verdict': None, 'issue': 'slow', 'mode': 'fast', 'category': None,
+    'component': None, 'severity': None, 'confidence': None,
+    'summary': None, 'incident_id': None, 'rating': None, 'error': None,
+    'created_at': TIME, 'started_at': None, 'finished_at': None}
+QUERY = {
+    'id': ID, 'kind': 'trace', 'status': 'queued', 'project_id': PROJECT,
+    'user_id': USER, 'request': {'request_id': 'req-1'}, 'result': None,
+    'error': None, 'created_at': TIME, 'started_at': None,
+    'finished_at': None}
+INCIDENT = {
+    'id': ID, 'project_id': PROJECT, 'status': 'open', 'title': 'slow',
+    'summary': None, 'component': 'rabbitmq', 'category': 'messaging',
+    'host': None, 'severity': 'critical', 'confidence': 0.9,
+    'analysis_id': ID, 'created_at': TIME, 'updated_at': TIME,
+    'acknowledged_at': None, 'acknowledged_by': None, 'resolved_at': None,
+    'resolved_by': None, 'resolution': None}
+
+
+@dataclasses.dataclass
+class Answer:
+    """What came back."""
+
+    code: int
+    headers: dict[str, str]
+    data: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body, read."""
+        return json.loads(self.data)
+
+    @property
+    def message(self) -> str:
+        """The message of an error."""
+        return str(self.json['error']['message'])
+
+
+class APITestCase(base.TestCase):
+    """Calls the application as a WSGI server does.
+
+    :ivar db: in place of :mod:`openstack_rca.db.api`
+    :ivar nudge: what engines are told
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.config(group='keystone_authtoken',
+                    www_authenticate_uri=KEYSTONE)
+        self.addCleanup(policy.reset)
+        policy.reset()
+        self.tokens = self.useFixture(fixture.AuthTokenFixture())
+        self.db = mock.Mock()
+        for name in ('analyses', 'queries', 'incidents', 'sources'):
+            self._patch(f'openstack_rca.api.v1.{name}.db', self.db)
+        self._patch('openstack_rca.api.healthcheck.db', self.db)
+        engine = self._patch('openstack_rca.engine.rpcapi.EngineAPI',
+                             mock.Mock())
+        self.nudge = engine.return_value.nudge
+        self.tokens.add_token_data(
+            'admin', project_id=PROJECT, user_id=USER, role_list=['admin'])
+        # The validator raises where an answer breaks the rules of WSGI.
+        self.application: Any = validate.validator(app.create(self.conf))
+
+    def _patch(self, name: str, with_: mock.Mock) -> mock.Mock:
+        patcher = mock.patch(name, with_)
+        self.addCleanup(patcher.stop)
+        patched: mock.Mock = patcher.start()
+        return patched
+
+    def system_token(self, name: str) -> None:
+        """Make a token known that belongs to the system, not a project."""
+        token = token_fixture.V3Token(user_id=USER)
+        token.set_system_scope()
+        token.add_role(name='admin')
+        self.tokens.add_token(token, token_id=name)
+
+    def call(self, method: str, path: str, body: Any = None, *,
+             token: str | None = 'admin', data: bytes | None = None,
+             environ: dict[str, Any] | None = None,
+             **headers: str | None) -> Answer:
+        """Send a request.
+
+        :param body: sent as JSON
+        :param data: sent as it is
+        :param environ: put into the environment as it is
+        :param headers: with underscores for hyphens; None takes one away
+        """
+        if body is not None:
+            data = json.dumps(body).encode()
+        path, _, query = path.partition('?')
+        sent: dict[str, Any] = {
+            'REQUEST_METHOD': method, 'PATH_INFO': path,
+            'SCRIPT_NAME': '', 'QUERY_STRING': query, 'SERVER_PROTOCOL': 'HTTP/1.1',
+            'REMOTE_ADDR': '192.0.2.1'}
+        if token is not None:
+            sent['HTTP_X_AUTH_TOKEN'] = token
+        if data is not None:
+            sent |= {'wsgi.input': io.BytesIO(data),
+                     'CONTENT_LENGTH': str(len(data)),
+                     'CONTENT_TYPE': 'application/json'}
+        for name, value in headers.items():
+            name = name.upper()
+            if not name.startswith('CONTENT_'):
+                name = f'HTTP_{name}'
+            if value is None:
+                sent.pop(name, None)
+            else:
+                sent[name] = value
+        sent |= environ or {}
+        util.setup_testing_defaults(sent)
+        told: list[Any] = []
+        answer = self.application(sent, lambda *args: told.append(args))
+        received = b''.join(answer)
+        if hasattr(answer, 'close'):
+            answer.close()
+        status, pairs = told[0][:2]
+        answered = {name.lower(): value for name, value in pairs}
+        self.assertEqual(len(pairs), len(answered), pairs)
+        self.assertRegex(answered['x-openstack-request-id'], '^req-')
+        return Answer(int(status.split()[0]), answered, received)
+
+    def assert_error(self, code: int, answer: Answer, *said: str) -> None:
+        """Check that an answer is an error of the one shape.
+
+        :param said: parts of its message
+        """
+        self.assertEqual(code, answer.code, answer.data)
+        self.assertEqual('application/json', answer.headers['content-type'])
+        self.assertEqual(['error'], list(answer.json))
+        error = answer.json['error']
+        self.assertEqual({'code', 'title', 'message'}, set(error))
+        self.assertEqual(code, error['code'])
+        for part in said:
+            self.assertIn(part, error['message'])
