@@ -43,7 +43,9 @@ def configured() -> bool:
     try:
         # Registers the option, too.
         messaging.TransportURL.parse(conf.CONF)
-    except messaging.InvalidTransportURL as error:
+    except (messaging.InvalidTransportURL, ValueError) as error:
+        if not conf.CONF.transport_url:
+            return False
         raise exception.InvalidInput(reason=_WRONG) from error
     where = conf.CONF.get_location('transport_url')
     return bool(conf.CONF.transport_url and where is not None
@@ -58,8 +60,8 @@ def transport() -> messaging.Transport:
     """
     try:
         return messaging.get_rpc_transport(conf.CONF)
-    except (messaging.DriverLoadFailure,
-            messaging.InvalidTransportURL) as error:
+    except (messaging.DriverLoadFailure, messaging.InvalidTransportURL,
+            ValueError) as error:
         raise exception.InvalidInput(reason=_WRONG) from error
 
 

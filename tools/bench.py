@@ -20,6 +20,7 @@ the same call on the same lines.
 """
 
 import argparse
+from collections.abc import Callable
 import json
 import logging
 import os
@@ -260,8 +261,20 @@ def bench_help(data: pathlib.Path | None) -> list[list[str]]:
              'median of 11 pairs']]
 
 
-BENCHES = {'ingest': bench_ingest, 'flat': bench_flat,
-           'analyze': bench_analyze, 'help': bench_help}
+def _of_service(name: str) -> Callable[
+        [pathlib.Path | None], list[list[str]]]:
+    """A benchmark of the service, whose libraries others do without."""
+    def bench(data: pathlib.Path | None) -> list[list[str]]:
+        import bench_service
+        rows: list[list[str]] = getattr(bench_service, name)(data)
+        return rows
+    return bench
+
+
+BENCHES: dict[str, Callable[[pathlib.Path | None], list[list[str]]]] = {
+    'ingest': bench_ingest, 'flat': bench_flat, 'analyze': bench_analyze,
+    'help': bench_help, 'service': _of_service('bench_service'),
+    'list': _of_service('bench_list'), 'soak': _of_service('bench_soak')}
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ from oslo_middleware import http_proxy_to_wsgi
 from oslo_middleware import request_id
 
 from openstack_rca import exception
+from openstack_rca import policy
 from openstack_rca.api import errors
 from openstack_rca.api import middleware
 from openstack_rca.api import openapi
@@ -59,11 +60,24 @@ def routes(conf: cfg.ConfigOpts) -> dict[str, object]:
     }
 
 
+def _check_policy(conf: cfg.ConfigOpts) -> None:
+    """Read the policy file now, and not in the middle of a request."""
+    try:
+        policy.enforcer()
+    except Exception as error:
+        # Whatever the YAML library and the parser of rules raise.
+        raise exception.InvalidInput(
+            f'The policy file {conf.oslo_policy.policy_file} cannot be '
+            f'used: {" ".join(str(error).split())}') from error
+
+
 def create(conf: cfg.ConfigOpts) -> middleware.Application:
     """Build the WSGI application.
 
     :param conf: the options, with their values read
+    :raises InvalidInput: the policy file cannot be used
     """
+    _check_policy(conf)
     routed: falcon.App[Any, Any] = falcon.App()
     routed.req_options.strip_url_path_trailing_slash = True
     # Of two handlers falcon takes the one for the nearer class.

@@ -139,12 +139,12 @@ class Doors:
 
     def __init__(self, application: Application, conf: cfg.ConfigOpts
                  ) -> None:
-        self._open = Context(application, trusted=False)
+        self._open = application
         # With delay_auth_decision, whatever the file says, an unreachable
         # Keystone would look like a wrong token: a 401 that no new token
         # cures. Without it, auth_token answers 401 in our shape, and 503.
         self._guarded = auth_token.AuthProtocol(
-            Context(application, trusted=True),
+            Caller(application),
             {'oslo_config_config': conf, 'delay_auth_decision': False})
         self._health = healthcheck.Healthcheck(
             failure(404, errors.phrase(404)), conf)
@@ -152,6 +152,9 @@ class Doors:
     def __call__(self, environ: Environ,
                  start_response: Callable[..., Any]) -> Iterable[bytes]:
         """Answer a request."""
+        # Nobody, as yet. The thread has answered others before: what the
+        # token's check logs must not carry the id of their request.
+        environ[CONTEXT] = context.RequestContext(**_ids(environ))
         path = environ.get('PATH_INFO', '').removesuffix('/')
         if path in ('', '/v1'):
             return self._open(environ, start_response)
@@ -172,25 +175,24 @@ class Doors:
         return guarded
 
 
-class Context:
+class Caller:
     """Says who asks: to the routes, the policy and the log.
 
     :param application: the routes
-    :param trusted: whether auth_token has looked at the headers that name
-        the caller
     """
 
-    def __init__(self, application: Application, trusted: bool) -> None:
+    def __init__(self, application: Application) -> None:
         self._application = application
-        self._trusted = trusted
 
     def __call__(self, environ: Environ,
                  start_response: Callable[..., Any]) -> Iterable[bytes]:
-        """Answer a request."""
-        names: dict[str, Any] = {
-            'request_id': environ.get(request_id.ENV_REQUEST_ID),
-            'global_request_id': environ.get(request_id.GLOBAL_REQ_ID)}
-        environ[CONTEXT] = (
-            context.RequestContext.from_environ(environ, **names)
-            if self._trusted else context.RequestContext(**names))
+        """Answer a request whose headers are those of auth_token."""
+        environ[CONTEXT] = context.RequestContext.from_environ(
+            environ, **_ids(environ))
         return self._application(environ, start_response)
+
+
+def _ids(environ: Environ) -> dict[str, Any]:
+    return {
+        'request_id': environ.get(request_id.ENV_REQUEST_ID),
+        'global_request_id': environ.get(request_id.GLOBAL_REQ_ID)}

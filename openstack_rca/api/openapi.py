@@ -198,7 +198,8 @@ def document(conf: cfg.ConfigOpts) -> dict[str, Any]:
                         'identifier': 'Apache-2.0'},
             'description':
                 'Fields and parameters that are not described here are '
-                'refused, and so are texts with NUL. All times that come out are in UTC.'},
+                'refused, and so are texts with NUL. All times that come '
+                'out are in UTC.'},
         'security': [{'token': []}],
         'paths': _paths(conf.api.max_limit),
         'components': {

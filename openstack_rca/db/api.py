@@ -122,14 +122,15 @@ def analysis_list(project_id: str, user_id: str, limit: int,
     :raises MarkerNotFound: there is no such analysis in the project
     """
     table = models.ANALYSES
-    statement = rows.listed_analyses(user_id)
+    conditions = []
     if status is not None:
-        statement = statement.where(table.c.status == status)
+        conditions.append(table.c.status == status)
     if verdict is not None:
-        statement = statement.where(table.c.verdict == verdict)
+        conditions.append(table.c.verdict == verdict)
     with session.reader() as connection:
-        found, more = rows.page(connection, statement, table, 'analysis',
-                                project_id, limit, marker)
+        found, more = rows.page(
+            connection, rows.listed_analyses(user_id), table, conditions,
+            'analysis', project_id, limit, marker)
         return [rows.summary(row) for row in found], more
 
 
@@ -250,15 +251,16 @@ def query_list(project_id: str, limit: int, marker: str | None = None,
     :raises MarkerNotFound: there is no such query in the project
     """
     table = models.JOBS
-    statement = sa.select(*(c for c in table.c if c.name != 'result')).where(
-        table.c.kind != rows.ANALYSIS)
+    conditions = [table.c.kind != rows.ANALYSIS]
     if status is not None:
-        statement = statement.where(table.c.state == status)
+        conditions.append(table.c.state == status)
     if kind is not None:
-        statement = statement.where(table.c.kind == kind)
+        conditions.append(table.c.kind == kind)
     with session.reader() as connection:
-        found, more = rows.page(connection, statement, table, 'query',
-                                project_id, limit, marker)
+        found, more = rows.page(
+            connection,
+            sa.select(*(c for c in table.c if c.name != 'result')), table,
+            conditions, 'query', project_id, limit, marker)
         return [rows.query(row, whole=False) for row in found], more
 
 
@@ -290,12 +292,13 @@ def incident_list(project_id: str, limit: int, marker: str | None = None,
     :raises MarkerNotFound: there is no such incident in the project
     """
     table = models.INCIDENTS
-    statement = sa.select(table)
+    conditions = []
     if status is not None:
-        statement = statement.where(table.c.status == status)
+        conditions.append(table.c.status == status)
     with session.reader() as connection:
-        found, more = rows.page(connection, statement, table, 'incident',
-                                project_id, limit, marker)
+        found, more = rows.page(connection, sa.select(table), table,
+                                conditions, 'incident', project_id, limit,
+                                marker)
         return [rows.incident(row) for row in found], more
 
 

@@ -26,6 +26,7 @@ from typing import Any
 from oslo_utils import uuidutils
 import sqlalchemy as sa
 
+from openstack_rca import exception
 from openstack_rca.db import clock
 from openstack_rca.db import models
 from openstack_rca.db import rows
@@ -91,26 +92,41 @@ def claim(holder: str, lease: int, most: int,
         mine = sa.and_(table.c.id == row['id'],
                        table.c.attempts == row['attempts'],
                        sa.or_(table.c.state == rows.QUEUED, lost))
-        if row['attempts'] >= max_attempts:
-            _give_up(row, mine)
-            continue
-        with session.writer() as connection:
-            taken = connection.execute(table.update().where(mine).values(
-                state=rows.RUNNING, attempts=row['attempts'] + 1,
-                lease_until=clock.now(lease), lease_holder=holder,
-                started_at=rows.utcnow()))
-            if not taken.rowcount:
+        try:
+            if row['attempts'] >= max_attempts:
+                _give_up(row, mine)
                 continue
-            if row['kind'] == rows.ANALYSIS:
-                connection.execute(models.ANALYSES.update().where(
-                    models.ANALYSES.c.id == row['id']).values(
-                        status=rows.RUNNING, started_at=rows.utcnow()))
-        claims.append(Claim(row['id'], row['kind'], row['project_id'],
-                            json.loads(row['request']), holder,
-                            row['attempts'] + 1))
+            taken = _take(row, mine, holder, lease)
+        except exception.DatabaseUnavailable:
+            if claims:
+                # These are held, and nobody else will work on them.
+                return claims
+            raise
+        if taken is not None:
+            claims.append(taken)
     return claims
 
 
+@session.guarded
+def _take(row: Any, mine: sa.ColumnElement[bool], holder: str,
+          lease: int) -> Claim | None:
+    table = models.JOBS
+    with session.writer() as connection:
+        taken = connection.execute(table.update().where(mine).values(
+            state=rows.RUNNING, attempts=row['attempts'] + 1,
+            lease_until=clock.now(lease), lease_holder=holder,
+            started_at=rows.utcnow()))
+        if not taken.rowcount:
+            return None
+        if row['kind'] == rows.ANALYSIS:
+            connection.execute(models.ANALYSES.update().where(
+                models.ANALYSES.c.id == row['id']).values(
+                    status=rows.RUNNING, started_at=rows.utcnow()))
+    return Claim(row['id'], row['kind'], row['project_id'],
+                 json.loads(row['request']), holder, row['attempts'] + 1)
+
+
+@session.guarded
 def _give_up(row: Any, mine: sa.ColumnElement[bool]) -> None:
     last = rows.error(row['error'])
     reason = (f'Given up after {row["attempts"]} attempts. The last one: '

@@ -44,8 +44,10 @@ METADATA = sa.MetaData(naming_convention={
     'uq': 'uq_%(table_name)s_%(column_0_N_name)s',
 })
 
+# Ids and names are compared as they are, as other databases do.
 _MYSQL: dict[str, Any] = {
-    'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4'}
+    'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
+    'mysql_collate': 'utf8mb4_bin'}
 
 JOBS = sa.Table(
     'jobs', METADATA,
@@ -66,7 +68,9 @@ JOBS = sa.Table(
     sa.Column('finished_at', _moment()),
     sa.Index(None, 'state', 'created_at', 'id'),
     sa.Index(None, 'state', 'lease_until'),
-    sa.Index(None, 'project_id', 'created_at', 'id'),
+    # With all that a list is chosen by.
+    sa.Index('ix_jobs_listed', 'project_id', 'created_at', 'id', 'kind',
+             'state'),
     sa.Index(None, 'project_id', 'state'),
     **_MYSQL)
 
@@ -91,9 +95,14 @@ ANALYSES = sa.Table(
     sa.Column('finished_at', _moment()),
     sa.Column('error', sa.Text()),
     sa.Column('report', _long()),
-    sa.Index(None, 'project_id', 'created_at', 'id'),
-    sa.Index(None, 'project_id', 'status', 'created_at', 'id'),
-    sa.Index(None, 'project_id', 'verdict', 'created_at', 'id'),
+    # Each with all that a list is chosen by: a page is found without its
+    # rows, see rows.page().
+    sa.Index('ix_analyses_listed', 'project_id', 'created_at', 'id',
+             'status', 'verdict'),
+    sa.Index('ix_analyses_status', 'project_id', 'status', 'created_at',
+             'id', 'verdict'),
+    sa.Index('ix_analyses_verdict', 'project_id', 'verdict', 'created_at',
+             'id', 'status'),
     sa.Index(None, 'finished_at'),
     **_MYSQL)
 

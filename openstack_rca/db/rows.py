@@ -14,6 +14,7 @@
 import datetime
 import http
 import json
+import re
 from typing import Any
 
 import sqlalchemy as sa
@@ -28,6 +29,9 @@ FAILED = 'failed'
 UNFINISHED = (QUEUED, RUNNING)
 
 ANALYSIS = 'analysis'
+
+#: NUL, and halves of characters: no database takes them all.
+_UNSTORABLE = re.compile('[\x00\ud800-\udfff]')
 
 Row = sa.RowMapping | dict[str, Any]
 
@@ -111,7 +115,8 @@ def query(row: Row, whole: bool = True) -> dict[str, Any]:
         'id': row['id'], 'kind': row['kind'], 'status': row['state'],
         'project_id': row['project_id'], 'user_id': row['user_id'],
         'request': json.loads(row['request']),
-        'error': error(row['error'])}
+        # What an attempt met before is none as long as there is another one.
+        'error': error(row['error']) if row['state'] == FAILED else None}
     for name in ('created_at', 'started_at', 'finished_at'):
         shown[name] = iso(row[name])
     if whole:
@@ -126,20 +131,23 @@ def incident(row: Row) -> dict[str, Any]:
 
 
 def page(connection: sa.Connection, statement: sa.Select[Any],
-         table: sa.Table, what: str, project_id: str, limit: int,
+         table: sa.Table, conditions: list[sa.ColumnElement[bool]],
+         what: str, project_id: str, limit: int,
          marker: str | None) -> tuple[list[sa.RowMapping], bool]:
     """One page of a project's rows, the newest first.
 
     :param connection: where to read
-    :param statement: selects from the table, with other conditions
+    :param statement: selects from the table
     :param table: has ``id``, ``project_id`` and ``created_at``
+    :param conditions: which rows are listed
     :param what: what a row is, in words
     :param limit: rows of the page
     :param marker: id of the row before the page
     :returns: the rows, and whether there are more
     :raises MarkerNotFound: the project has no such row
     """
-    statement = statement.where(table.c.project_id == project_id)
+    wanted = sa.select(table.c.id).where(
+        table.c.project_id == project_id, *conditions)
     if marker is not None:
         created = connection.execute(
             sa.select(table.c.created_at).where(
@@ -149,20 +157,28 @@ def page(connection: sa.Connection, statement: sa.Select[Any],
             raise exception.MarkerNotFound(what=what, id=marker)
         # The first condition follows from the second, and is what an index
         # can be used for.
-        statement = statement.where(
+        wanted = wanted.where(
             table.c.created_at <= created,
             sa.or_(table.c.created_at < created,
                    sa.and_(table.c.created_at == created,
                            table.c.id < marker)))
-    found = connection.execute(
-        statement.order_by(table.c.created_at.desc(), table.c.id.desc())
-        .limit(limit + 1)).mappings().all()
+    order = (table.c.created_at.desc(), table.c.id.desc())
+    # The ids come from an index alone. Asked for whole rows, MariaDB reads
+    # all rows of the project that stand before the page, with their reports:
+    # ten seconds instead of ten milliseconds.
+    ids = wanted.order_by(*order).limit(limit + 1).subquery()
+    found = connection.execute(statement.where(
+        table.c.id.in_(sa.select(ids.c.id))).order_by(*order)
+    ).mappings().all()
     return list(found[:limit]), len(found) > limit
 
 
 def clip(text: str | None, most: int) -> str | None:
-    """A text that fits into a column."""
-    if text is None or len(text) <= most:
+    """A text that fits into a column, whatever a log held."""
+    if text is None:
+        return None
+    text = _UNSTORABLE.sub('\ufffd', text)
+    if len(text) <= most:
         return text
     return text[:most - 1] + '…'
 

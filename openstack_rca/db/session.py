@@ -41,9 +41,16 @@ _BUSY = 30_000
 _lock = threading.Lock()
 _engine: sa.Engine | None = None
 
-options.set_defaults(
-    conf.CONF,
-    connection='sqlite:///$state_path/openstack-rca.sqlite')
+
+
+def set_defaults() -> None:
+    """Change defaults of oslo.db, for programs and for the sample file."""
+    options.set_defaults(
+        conf.CONF,
+        connection='sqlite:///$state_path/openstack-rca.sqlite')
+
+
+set_defaults()
 
 
 def engine() -> sa.Engine:
@@ -55,6 +62,8 @@ def engine() -> sa.Engine:
     global _engine
     with _lock:
         if _engine is None:
+            # A configuration that was read anew has lost it.
+            set_defaults()
             manager = enginefacade.transaction_context()
             told = conf.CONF.database
             manager.configure(**{
@@ -64,10 +73,12 @@ def engine() -> sa.Engine:
                     'max_overflow', 'pool_timeout', 'connection_debug',
                     'connection_parameters')},
                 sqlite_fk=True, max_retries=0)
+            if str(told.connection).startswith('sqlite'):
+                # SQLite has no pool, and oslo.db does not expect that.
+                manager.configure(pool_timeout=None)
             made = manager.writer.get_engine()
             if made.dialect.name == 'sqlite':
                 event.listen(made, 'connect', _sqlite_connected)
-                event.listen(made, 'begin', _sqlite_begun, insert=True)
             _engine = made
         return _engine
 
@@ -85,24 +96,18 @@ def _sqlite_connected(connection: sqlite3.Connection, _: Any) -> None:
     connection.execute(f'PRAGMA busy_timeout = {_BUSY}')
 
 
-def _sqlite_begun(connection: sa.Connection) -> None:
-    """Let writers queue up.
-
-    SQLite refuses at once to make a writer of a transaction that began by
-    reading while another one wrote.
-    """
-    if (connection.get_execution_options().get('rca_writes')
-            and 'in_transaction' not in connection.info):
-        connection.exec_driver_sql('BEGIN IMMEDIATE')
-        connection.info['in_transaction'] = True
-
-
 @contextlib.contextmanager
 def _connected(writes: bool) -> Iterator[sa.Connection]:
     with engine().connect() as connection:
-        if writes:
-            connection = connection.execution_options(rca_writes=True)
+        # SQLite refuses at once to make a writer of a transaction that began
+        # by reading while another one wrote. Writers queue up instead.
+        queues = writes and connection.dialect.name == 'sqlite'
+        if queues:
+            # oslo.db begins none then.
+            connection.info['in_transaction'] = True
         with connection.begin():
+            if queues:
+                connection.exec_driver_sql('BEGIN IMMEDIATE')
             yield connection
 
 
@@ -128,7 +133,8 @@ def guarded(function: Callable[_P, _R]) -> Callable[_P, _R]:
     # function is done again.
     again = oslo_db_api.wrap_db_retry(
         max_retries=10, retry_interval=0.05, inc_retry_interval=True,
-        max_retry_interval=1, retry_on_deadlock=True)(function)
+        max_retry_interval=1, retry_on_deadlock=True,
+        exception_checker=_overtaken)(function)
 
     @functools.wraps(function)
     def call(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -138,20 +144,24 @@ def guarded(function: Callable[_P, _R]) -> Callable[_P, _R]:
         except db_exc.DBConnectionError as error:
             raise exception.DatabaseUnavailable(
                 reason='it does not answer.') from error
-        except db_exc.DBNonExistentTable as error:
-            raise exception.DatabaseUnavailable(
-                reason="it has no tables. Run 'openstack-rca-manage db "
-                "sync'.") from error
         except (db_exc.DBNonExistentDatabase, db_exc.CantStartEngineError,
                 sa_exc.NoSuchModuleError, sa_exc.ArgumentError) as error:
             raise exception.DatabaseUnavailable(
                 reason='[database] connection names none that can be '
                 'opened.') from error
+        except ImportError as error:
+            raise exception.DatabaseUnavailable(
+                reason='the Python driver that [database] connection names '
+                f'is not installed ({error.name}).') from error
         except sa_exc.TimeoutError as error:
             raise exception.DatabaseUnavailable(
                 reason='all connections of [database] max_pool_size are in '
                 'use.') from error
-        except (db_exc.DBError, sa_exc.OperationalError) as error:
+        except (db_exc.DBError, sa_exc.DBAPIError) as error:
+            if _other_tables(error):
+                raise exception.DatabaseUnavailable(
+                    reason='it has not got the tables of this release. Run '
+                    "'openstack-rca-manage db sync'.") from error
             if _away(error):
                 raise exception.DatabaseUnavailable(
                     reason='it cannot be opened, or it was stopped.'
@@ -160,15 +170,46 @@ def guarded(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return call
 
 
-def _away(error: Exception) -> bool:
-    """Whether an error means that the database is not to be had now."""
+def _overtaken(error: Exception) -> bool:
+    """Whether another one wrote or deleted a row in the same moment."""
+    return isinstance(error, (db_exc.DBDuplicateEntry,
+                              db_exc.DBReferenceError))
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """An error, what SQLAlchemy made it of, and what the driver said."""
     seen: BaseException | None = error
     while seen is not None:
+        yield seen
         inner = getattr(seen, 'orig', None) or getattr(
             seen, 'inner_exception', None)
-        if isinstance(seen, sqlite3.OperationalError):
+        seen = inner if inner is not seen else None
+
+
+def _other_tables(error: Exception) -> bool:
+    """Whether a table or a column is missing.
+
+    oslo.db tells some of these cases, of some databases.
+    """
+    for seen in _causes(error):
+        if isinstance(seen, db_exc.DBNonExistentTable):
+            return True
+        if isinstance(seen, sqlite3.Error):
+            return 'no such' in str(seen) or 'has no column' in str(seen)
+        if getattr(seen, 'pgcode', None):
+            return seen.pgcode in ('42P01', '42703')
+        if not isinstance(seen, (db_exc.DBError, sa_exc.SQLAlchemyError)):
+            return bool(seen.args) and seen.args[0] in (1054, 1146)
+    return False
+
+
+def _away(error: Exception) -> bool:
+    """Whether an error means that the database is not to be had now."""
+    for seen in _causes(error):
+        if (isinstance(seen, sqlite3.OperationalError)
+                # The file is none of a database, or damaged.
+                or type(seen) is sqlite3.DatabaseError):
             return True
         if type(seen).__name__ in ('InterfaceError', 'OperationalError'):
             return True
-        seen = inner if inner is not seen else None
     return False

@@ -33,6 +33,10 @@ LOG = logging.getLogger(__name__)
 _MOST = 16 << 20
 
 
+#: Seconds from the last word of a process to its end.
+_LAST = 10.0
+
+
 class Child:
     """A started process.
 
@@ -48,6 +52,7 @@ class Child:
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, '-m', module, *args], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, bufsize=0)
+        self._garbled = False
         self._rest = b''
         self._lines: list[bytes] = []
 
@@ -94,13 +99,15 @@ class Child:
                 raise EOFError
             *lines, self._rest = (self._rest + data).split(b'\n')
             self._lines += lines
-            if len(self._rest) > _MOST:
+            if max(map(len, (self._rest, *lines))) > _MOST:
+                self._garbled = True
                 raise EOFError
         try:
             message = json.loads(self._lines.pop(0))
-        except ValueError as error:
-            raise EOFError from error
+        except (ValueError, RecursionError):
+            message = None
         if not isinstance(message, dict):
+            self._garbled = True
             raise EOFError
         return message
 
@@ -136,11 +143,18 @@ class Child:
         self._process.stdout.close()
 
     def ending(self) -> str:
-        """How it ended, in words.
+        """How it ended, in words. It is ended where it did not.
 
         :returns: such as ``it was killed by signal 9``
         """
-        self._process.wait()
+        if self._garbled:
+            self.end()
+            return 'what it said is no message'
+        try:
+            self._process.wait(_LAST)
+        except subprocess.TimeoutExpired:
+            self.end()
+            return 'it said nothing any more, and was ended'
         code = self._process.returncode
         if code < 0:
             return (f'it was killed by signal {-code}'

@@ -112,6 +112,10 @@ class Manager:
         """Wait until all work has ended, and its processes have."""
         for thread in self._threads:
             thread.join()
+        # What was taken while the slots ended.
+        while self._waiting:
+            self._persist('Giving a job back', self._waiting.popleft(),
+                          jobs.release, None, False)
 
     def nudge(self) -> None:
         """Look for rows now."""
@@ -274,9 +278,13 @@ class Manager:
             return worker
         try:
             return self._do(item, worker)
-        except Exception:
-            # Its lease runs out, and it is tried again, so many times.
+        except Exception as error:
+            # It is tried again, so many times.
             LOG.exception('The job %s met a bug', item.id)
+            self._persist(
+                'Giving a job back', item, jobs.release,
+                f'This is a bug in openstack_rca: {type(error).__name__}. '
+                f'The log of the engine on {conf.CONF.host} says where.')
             return None
 
     def _do(self, item: jobs.Claim,
@@ -357,19 +365,22 @@ class Manager:
                     return None
             held = worker.memory()
             if held > settings.job_memory:
-                self._limit(item, f'It needs more than '
+                self._limit(item, worker, f'It needs more than '
                             f'{settings.job_memory >> 20} MiB of memory '
                             '([engine] job_memory). Ask about a shorter '
                             'time.')
                 return None
             if now > max(end, started + min(settings.job_timeout, _START)):
-                self._limit(item, f'It took more than '
+                self._limit(item, worker, f'It took more than '
                             f'{settings.job_timeout} s ([engine] '
                             'job_timeout). Ask about a shorter time.')
                 return None
 
-    def _limit(self, item: jobs.Claim, reason: str) -> None:
+    def _limit(self, item: jobs.Claim, worker: child.Child,
+               reason: str) -> None:
         """Fail a job that is over a limit: it would be the next time, too."""
+        # At once, however long the database is away.
+        worker.end()
         LOG.error('Job %s: %s', item.id, reason)
         self._persist('Writing an error', item, jobs.fail, reason, 500)
 

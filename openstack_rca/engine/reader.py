@@ -106,6 +106,8 @@ class Reader:
             nonlocal next_one
             if time.monotonic() >= next_one:
                 next_one = time.monotonic() + _PACE
+                # What comes next is news, even if it is the same.
+                self._told.pop(source.name, None)
                 self._ends.send({'reading': source.name,
                                  'fraction': round(fraction, 3)})
         return told

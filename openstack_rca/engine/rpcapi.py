@@ -62,12 +62,15 @@ class EngineAPI:
     @staticmethod
     def _send(waiting: 'queue.Queue[str]') -> None:
         client = None
-        if rpc.configured():
-            try:
+        try:
+            if rpc.configured():
                 client = messaging.get_rpc_client(
                     rpc.transport(), rpc.target(), version_cap=rpc.VERSION)
-            except exception.RCAException as error:
-                LOG.error('%s Engines find new rows without it.', error)
+        except exception.RCAException as error:
+            LOG.error('%s Engines find new rows without it.', error)
+        except Exception as error:
+            LOG.error('The message bus cannot be used (%s). Engines find '
+                      'new rows without it.', type(error).__name__)
         while True:
             job_id = waiting.get()
             if client is None:

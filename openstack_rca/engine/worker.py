@@ -14,6 +14,7 @@
 Run as ``python -m openstack_rca.engine.worker`` by the engine.
 """
 
+import contextlib
 import datetime
 import json
 import os
@@ -52,7 +53,7 @@ class Worker:
 
     def __init__(self, sources: list[state.SourceDir]) -> None:
         self._sources = sources
-        self._seen: dict[str, tuple[str, ...]] = {}
+        self._seen: dict[str, tuple[tuple[str, int, int], ...]] = {}
         self._stores: dict[str, stores.Store] = {}
         self._number = 0
 
@@ -63,8 +64,7 @@ class Worker:
         """
         driver = drivers.load('openstack_rca.stores', 'parquet')
         for source in self._sources:
-            listed = tuple(sorted(
-                p.name for p in source.store.glob('*.parquet')))
+            listed = _listed(source.store)
             if self._seen.get(source.name) == listed:
                 continue
             self._number += 1
@@ -157,6 +157,19 @@ def fitted(result: dict[str, Any], most: int) -> str:
         kept.append(event)
     return json.dumps(result | {
         'events': kept, 'more': len(kept) < len(result['events'])})
+
+
+def _listed(store: pathlib.Path) -> tuple[tuple[str, int, int], ...]:
+    """The segments of a store, by more than their names.
+
+    In a store that was made anew, the names are the same.
+    """
+    found = []
+    for path in store.glob('*.parquet'):
+        with contextlib.suppress(FileNotFoundError):
+            told = path.stat()
+            found.append((path.name, told.st_ino, told.st_mtime_ns))
+    return tuple(sorted(found))
 
 
 def _moment(text: str | None) -> datetime.datetime | None:

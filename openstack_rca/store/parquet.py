@@ -144,7 +144,8 @@ class ParquetStore(base.Store):
         for record in segment.files:
             self._drop(record.source, record.start)
             for part in self._begun.pop(record.source, ()):
-                if part.run == segment.run:
+                if (part.run == segment.run
+                        and part.sources[record.source] >= record.start):
                     part.live[record.source] = None
             self._records[record.source] = record
 

@@ -15,6 +15,7 @@ import json
 import os
 import pathlib
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
@@ -290,6 +291,22 @@ class TestUWSGI(base.TestCase):
             self.assertRaises(urllib.error.URLError, self._ask, server)
             server.start()
             self.assertEqual('two', self._ask(server))
+
+    def test_reload(self) -> None:
+        server = self.useFixture(wsgi.UWSGI(
+            self.file, environment={'WORD': 'old'}))
+        pid = server.pid
+        workers = servers.descendants(pid)
+        self.file.write_text(self.APPLICATION.replace(
+            "os.environ['WORD']", "'new'"))
+        os.kill(pid, signal.SIGHUP)
+        deadline = time.monotonic() + servers.START_TIMEOUT
+        while any(servers.lives(*worker) for worker in workers):
+            if time.monotonic() > deadline:
+                self.fail('The workers live on.')
+            time.sleep(0.05)
+        self.assertEqual('new', self._ask(server))
+        self.assertEqual(pid, server.pid)
 
     def test_module_and_file_of_an_operator(self) -> None:
         ini = self.tmp / 'operator.ini'

@@ -23,6 +23,8 @@ import yaml
 import openstack_rca
 from openstack_rca.analysis import components
 from openstack_rca.analysis import scope
+from openstack_rca.cmd import manage
+from openstack_rca.cmd import status
 from openstack_rca.conf import opts
 from openstack_rca.engine import local
 from openstack_rca.tests import base
@@ -61,6 +63,46 @@ def examples(text: str) -> list[list[str]]:
     found = re.findall(
         r'^ +\$ (?:\S*/)?(openstack rca .*)$', text, re.MULTILINE)
     return [shlex.split(line.partition(' | ')[0])[1:] for line in found]
+
+
+def own_parser(program: str) -> argparse.ArgumentParser:
+    """The parser of openstack-rca-manage or openstack-rca-status."""
+    built = argparse.ArgumentParser(program)
+    built.add_argument('--config-file')
+    add = {'openstack-rca-manage': manage.add_command_parsers,
+           'openstack-rca-status': status.add_command_parsers}[program]
+    add(built.add_subparsers(required=True))
+    return built
+
+
+def own_options(built: argparse.ArgumentParser) -> set[str]:
+    """The options of a parser and of its commands."""
+    found = set(built._option_string_actions)
+    for action in built._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                found |= own_options(below)
+    return found
+
+
+def namespaces() -> list[str]:
+    """Where the sample configuration takes its options from."""
+    text = (ROOT / 'etc' / 'openstack-rca' / 'config-generator.conf'
+            ).read_text()
+    return re.findall(r'^namespace = (.+)$', text, re.MULTILINE)
+
+
+def configuration() -> dict[str, set[str]]:
+    """All options of the configuration file, by group."""
+    found: dict[str, set[str]] = {}
+    points = {point.name: point for point in
+              importlib.metadata.entry_points(group='oslo.config.opts')}
+    for name in namespaces():
+        for group, listed in points[name].load()():
+            found.setdefault(
+                getattr(group, 'name', group) or 'DEFAULT', set()).update(
+                    option.dest for option in listed)
+    return found
 
 
 def command_of(words: list[str]) -> str | None:
@@ -113,15 +155,35 @@ class TestDocs(base.TestCase):
 
     def test_options_exist(self) -> None:
         known = set[str]().union(*(options(name) for name in COMMANDS))
+        for program in ('openstack-rca-manage', 'openstack-rca-status'):
+            known |= own_options(own_parser(program))
         bench = (ROOT / 'tools' / 'bench.py').read_text()
         known |= set(re.findall(r"add_argument\('(--[a-z]+)'", bench))
         for name, text in pages().items():
             for line in text.splitlines():
-                # Options of pip, stestr, journalctl and the like.
-                if re.search(r'journalctl|pip |bindep|reno', line):
+                # Options of pip, stestr, journalctl and the like, and of
+                # other commands of "openstack".
+                if re.search(
+                        r'journalctl|pip |bindep|reno|systemctl|systemd-'
+                        r'|create(?:user|db) |--description'
+                        r'|openstack (?:user|role|service|endpoint) ', line):
                     continue
                 for option in re.findall(r'(?<![\w-])--[a-z][a-z-]+', line):
                     self.assertIn(option, known, f'{name}: {line}')
+
+    def test_examples_of_other_programs_are_understood(self) -> None:
+        checked = 0
+        for name, text in pages().items():
+            for program, rest in re.findall(
+                    r'^   [#$\d].*?(openstack-rca-(?:manage|status)) '
+                    r'((?:db|evaluate|upgrade|--config-file) .*)$', text,
+                    re.MULTILINE):
+                try:
+                    own_parser(program).parse_args(shlex.split(rest))
+                except SystemExit:
+                    self.fail(f'{name}: {program} {rest}')
+                checked += 1
+        self.assertGreater(checked, 1)
 
     def test_formats_exist(self) -> None:
         action = parser('rca analyze')._option_string_actions['-f']
@@ -132,18 +194,49 @@ class TestDocs(base.TestCase):
                                      f'{name}: {value}')
 
     def test_configuration_options_exist(self) -> None:
-        known = {group.name: {option.dest for option in listed}
-                 for group, listed in opts.list_opts()}
+        known = configuration()
         checked = 0
         for name, text in pages().items():
             for group, option in re.findall(
-                    r'``\[([a-z]+)\]\s+([a-z_]+)``', text):
-                if group == 'engine':
-                    continue
+                    r'``\[([A-Za-z_]+)\]\s+([a-z_]+)', text):
                 self.assertIn(option, known.get(group, ()),
                               f'{name}: [{group}] {option}')
                 checked += 1
         self.assertGreater(checked, 0)
+
+    def test_examples_of_configuration_are_understood(self) -> None:
+        known = configuration()
+        checked = 0
+        for name, text in pages().items():
+            for block in re.findall(
+                    r'^\.\. code-block:: ini\n\n((?:   .*\n|\n)+)', text,
+                    re.MULTILINE):
+                example = configparser.RawConfigParser(strict=False)
+                # local.conf, units and setup.cfg are no concern of ours.
+                if re.search(r'\[\[|\[Service\]|\[options', block):
+                    continue
+                example.read_string(re.sub(r'(?m)^   ', '', block))
+                values = {'DEFAULT': dict(example.defaults()),
+                          **{group: dict(example[group])
+                             for group in example.sections()}}
+                for group, options_ in values.items():
+                    for option in set(options_) - set(
+                            values['DEFAULT'] if group != 'DEFAULT' else ()):
+                        # Plugins of keystoneauth have options of their own.
+                        if group == 'keystone_authtoken' and re.match(
+                                'username|password|project_|user_|auth_url',
+                                option):
+                            continue
+                        self.assertIn(option, known.get(group, ()),
+                                      f'{name}: [{group}] {option}')
+                        checked += 1
+        self.assertGreater(checked, 5)
+
+    def test_all_options_have_their_page(self) -> None:
+        page = pages()['doc/source/configuration/index.rst']
+        blocks = re.findall(r'\.\. show-options::\n\n((?:   .+\n)+)', page)
+        self.assertEqual(sorted(namespaces()),
+                         sorted(' '.join(blocks).split()))
 
     def test_defaults_of_the_cache_are_told(self) -> None:
         page = pages()['doc/source/user/cache.rst']

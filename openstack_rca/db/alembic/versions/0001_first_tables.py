@@ -20,8 +20,10 @@ from sqlalchemy.dialects import mysql
 revision = '0001'
 down_revision = None
 
+# Ids and names are compared as they are, as other databases do.
 _MYSQL: dict[str, Any] = {
-    'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4'}
+    'mysql_engine': 'InnoDB', 'mysql_charset': 'utf8mb4',
+    'mysql_collate': 'utf8mb4_bin'}
 
 
 def _long() -> sa.types.TypeEngine[str]:
@@ -53,8 +55,8 @@ def upgrade() -> None:
         sa.Column('finished_at', _moment(), nullable=True),
         sa.PrimaryKeyConstraint('id', name='pk_jobs'),
         **_MYSQL)
-    op.create_index('ix_jobs_project_id_created_at_id', 'jobs',
-                    ['project_id', 'created_at', 'id'])
+    op.create_index('ix_jobs_listed', 'jobs',
+                    ['project_id', 'created_at', 'id', 'kind', 'state'])
     op.create_index('ix_jobs_project_id_state', 'jobs',
                     ['project_id', 'state'])
     op.create_index('ix_jobs_state_created_at_id', 'jobs',
@@ -83,14 +85,13 @@ def upgrade() -> None:
         sa.Column('report', _long(), nullable=True),
         sa.PrimaryKeyConstraint('id', name='pk_analyses'),
         **_MYSQL)
-    op.create_index('ix_analyses_finished_at', 'analyses',
-                    ['finished_at'])
-    op.create_index('ix_analyses_project_id_created_at_id', 'analyses',
-                    ['project_id', 'created_at', 'id'])
-    op.create_index('ix_analyses_project_id_status_created_at_id', 'analyses',
-                    ['project_id', 'status', 'created_at', 'id'])
-    op.create_index('ix_analyses_project_id_verdict_created_at_id', 'analyses',
-                    ['project_id', 'verdict', 'created_at', 'id'])
+    op.create_index('ix_analyses_finished_at', 'analyses', ['finished_at'])
+    op.create_index('ix_analyses_listed', 'analyses', [
+        'project_id', 'created_at', 'id', 'status', 'verdict'])
+    op.create_index('ix_analyses_status', 'analyses', [
+        'project_id', 'status', 'created_at', 'id', 'verdict'])
+    op.create_index('ix_analyses_verdict', 'analyses', [
+        'project_id', 'verdict', 'created_at', 'id', 'status'])
     op.create_table(
         'ratings',
         sa.Column('analysis_id', sa.String(36), nullable=False),

@@ -154,8 +154,6 @@ class Server(fixtures.Fixture):
     TITLE = ''
     PACKAGE = ''
     STOP_SIGNAL = signal.SIGTERM
-    # What the server gets when the tests die.
-    DEATH_SIGNAL = 'KILL'
 
     def __init__(self) -> None:
         super().__init__()
@@ -278,7 +276,7 @@ class Server(fixtures.Fixture):
     def _spawn(self, command: list[str], user: str | None = None
                ) -> subprocess.Popen[bytes]:
         """Start a process that writes to the log and dies with this one."""
-        words = ['setpriv', '--pdeathsig', self.DEATH_SIGNAL]
+        words = ['setpriv', '--pdeathsig', 'KILL']
         if user is not None:
             entry = pwd.getpwnam(user)
             words += [f'--reuid={entry.pw_uid}', f'--regid={entry.pw_gid}',

@@ -10,24 +10,40 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 """The service itself: its API under uWSGI, and its engines, as processes."""
+"""The service itself: its API under uWSGI, and its engines, as processes."""
 
+import atexit
 from collections.abc import Mapping
 import configparser
+import contextlib
 import os
 import pathlib
+import shutil
+import signal
 import subprocess
 import sys
+import tempfile
+import time
 from typing import Any
+
+import sqlalchemy
+import testtools
+from testtools import content
 
 from openstack_rca import conf
 from openstack_rca.db import migration
+from openstack_rca.db import models
 from openstack_rca.db import session
 from openstack_rca.tests.functional.servers import base
 from openstack_rca.tests.functional.servers import keystone
+from openstack_rca.tests.functional.servers import mariadb
+from openstack_rca.tests.functional.servers import rabbitmq
+from openstack_rca.tests.functional.servers import shared as servers
 from openstack_rca.tests.functional.servers import wsgi
 
 ROOT = pathlib.Path(__file__).resolve().parents[4]
 INI = ROOT / 'etc' / 'openstack-rca' / 'openstack-rca-api-uwsgi.ini'
+LOGS = ROOT / 'examples' / 'no-valid-host' / 'logs'
 
 
 def environment() -> dict[str, str]:
@@ -48,7 +64,7 @@ class Engine(base.Server):
     def __init__(self, config: pathlib.Path, name: str = 'engine') -> None:
         super().__init__()
         self.name = name
-        self._config = config
+        self.config = config
 
     @property
     def url(self) -> str:
@@ -58,6 +74,72 @@ class Engine(base.Server):
     def missing(cls) -> str | None:
         return None
 
+    def said(self) -> str:
+        """All of its log."""
+        return self.log.read_text(errors='replace')
+
+    def processes(self, module: str = '') -> list[int]:
+        """The processes that it started.
+
+        :param module: of which, ``worker`` or ``reader``; otherwise the one
+            that was forked and does the work
+        """
+        words = (f'openstack_rca.engine.{module}' if module
+                 else str(self.config))
+        found = []
+        for pid, since in sorted(base.descendants(self.pid)):
+            try:
+                told = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
+            except OSError:
+                continue
+            started = told.decode(errors='replace').split('\0')
+            # All have the configuration file; only these are modules.
+            if base.lives(pid, since) and words in started and (
+                    module or '-m' not in started):
+                found.append(pid)
+        return found
+
+    def freeze(self) -> list[int]:
+        """Stop the process that is to work on the next job.
+
+        So that its work takes until the test is ready for its end. For an
+        engine with ``[engine] workers = 1``.
+
+        :returns: what :meth:`melt` wants
+        """
+        deadline = time.monotonic() + base.START_TIMEOUT
+        while not (workers := self.processes('worker')):
+            if time.monotonic() > deadline:
+                raise base.ServerError(f'It has no worker: {self.tail()}')
+            time.sleep(0.05)
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        return workers
+
+    @staticmethod
+    def melt(workers: list[int]) -> None:
+        """Let what :meth:`freeze` stopped go on."""
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+
+    def end(self) -> int:
+        """Stop it as systemd does, and wait for its end.
+
+        :returns: the exit status
+        """
+        process, self._process = self._process, None
+        if process is None:
+            raise base.ServerError(f'{self.TITLE} does not run.')
+        process.send_signal(signal.SIGTERM)
+        try:
+            return process.wait(base.STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise base.ServerError(
+                f'It does not end: {self.tail()}') from None
+
     def _prepare(self) -> None:
         """It is configured from outside."""
 
@@ -65,12 +147,16 @@ class Engine(base.Server):
         return environment()
 
     def _command(self) -> list[str]:
+        # What an earlier start said is no answer of this one.
+        self._before = self.log.stat().st_size if self.log.exists() else 0
         return [str(pathlib.Path(sys.executable).parent
                     / 'openstack-rca-engine'),
-                '--config-file', str(self._config)]
+                '--config-file', str(self.config)]
 
     def _ready(self) -> bool:
-        return 'works with' in self.tail(400)
+        with self.log.open('rb') as said:
+            said.seek(self._before)
+            return b'works with' in said.read()
 
 
 class Service:
@@ -82,6 +168,9 @@ class Service:
     :param cloud: the Keystone that knows it
     :param options: more options, by group
     """
+
+    # Where each Keystone, by its URL, says that the service is.
+    _endpoints: dict[str, str] = {}
 
     def __init__(self, folder: pathlib.Path, connection: str,
                  log_dirs: Mapping[str, pathlib.Path],
@@ -132,7 +221,13 @@ class Service:
     def start_api(self) -> None:
         """Start the API, and tell Keystone where it is."""
         self.api.setUp()
-        self.cloud.set_endpoint(self.api.url)
+        self.register()
+
+    def register(self) -> None:
+        """Tell Keystone where the API is, if it does not know."""
+        if Service._endpoints.get(self.cloud.url) != self.api.url:
+            self.cloud.set_endpoint(self.api.url)
+            Service._endpoints[self.cloud.url] = self.api.url
 
     def start_engine(self, **more: Mapping[str, Any]) -> Engine:
         """Start one more engine, with a state folder of its own.
@@ -154,6 +249,20 @@ class Service:
             engine.cleanUp()
         self.api.cleanUp()
 
+    def said(self) -> str:
+        """All logs of the API and of the engines."""
+        return '\n'.join([self.api.log.read_text(errors='replace'),
+                          *(engine.said() for engine in self.engines)])
+
+    def jobs(self) -> dict[str, dict[str, Any]]:
+        """The rows of jobs, by id."""
+        engine = sqlalchemy.create_engine(
+            self.options['database']['connection'],
+            poolclass=sqlalchemy.NullPool)
+        with engine.connect() as connection:
+            return {row['id']: dict(row) for row in connection.execute(
+                sqlalchemy.select(models.JOBS)).mappings()}
+
     def use_database(self) -> None:
         """Let functions of the database in this process use it, too."""
         session.dispose()
@@ -161,3 +270,64 @@ class Service:
             'connection', self.options['database']['connection'],
             group='database')
         assert migration.head()
+
+
+_shared: list[Service] = []
+
+
+def shared(case: testtools.TestCase) -> Service:
+    """The deployment that all tests of one process share.
+
+    With MariaDB, RabbitMQ and one engine, which has one worker. A test
+    leaves it working, and its rows in it.
+
+    :param case: the test
+    """
+    # None is started in vain.
+    for kind in (wsgi.UWSGI, keystone.Keystone, mariadb.MariaDB,
+                 rabbitmq.RabbitMQ):
+        base.require(case, kind)
+    cloud = servers.keystone(case)
+    database = servers.mariadb(case)
+    bus = servers.rabbitmq(case)
+    if not _shared:
+        folder = pathlib.Path(tempfile.mkdtemp(prefix='rca-service-',
+                                               dir='/tmp'))
+        made = Service(
+            folder, database.create_database(), {'logs': LOGS}, cloud,
+            {'DEFAULT': {'debug': True,
+                         'transport_url': bus.create_virtual_host()},
+             'engine': {'lease': 6, 'workers': 1}})
+        atexit.register(_clean_up, made, os.getpid())
+        _shared.append(made)
+        made.sync()
+        made.start_api()
+        made.start_engine()
+    made = _shared[0]
+    made.api.start()
+    for engine in made.engines:
+        engine.start()
+    made.register()
+    show_logs(case, made)
+    return made
+
+
+def _clean_up(made: Service, owner: int) -> None:
+    # A forked child that ends has it too, and it is not its own.
+    if os.getpid() == owner:
+        made.stop()
+        shutil.rmtree(made.folder, ignore_errors=True)
+
+
+def show_logs(case: testtools.TestCase, made: Service) -> None:
+    """Show the ends of the logs with a test that fails.
+
+    :param case: the test
+    :param made: the deployment that it uses
+    """
+    def show(_error: object) -> None:
+        for server in (made.api, *made.engines):
+            case.addDetail(f'{server.name}.log', content.text_content(
+                server.tail(80)))
+
+    case.addOnException(show)

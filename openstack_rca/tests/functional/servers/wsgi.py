@@ -29,12 +29,15 @@ _LEFT_OUT = frozenset((
 # Without such a file.
 _OPTIONS: dict[str, str | None] = {
     'master': 'true', 'processes': '2', 'enable-threads': 'true',
-    'lazy-apps': 'true', 'need-app': 'true', 'die-on-term': 'true',
-    'buffer-size': '65535',
+    'lazy-apps': 'true', 'need-app': 'true', 'buffer-size': '65535',
     # It closes each connection; a client that does not know would use one
     # again and find it closed, now and then. And what it closes with a body
     # unread is reset before the client has the answer.
     'add-header': 'Connection: close', 'post-buffering': '65536'}
+
+# With one, too: a test cannot wait for a minute, and leaves nobody behind.
+_ALWAYS: dict[str, str | None] = {
+    'die-on-term': 'true', 'no-orphans': 'true', 'worker-reload-mercy': '5'}
 
 
 class UWSGI(base.Server):
@@ -52,9 +55,6 @@ class UWSGI(base.Server):
 
     TITLE = 'uWSGI'
     PACKAGE = ''
-    # Its TERM is the order to stop, see die-on-term; its workers leave with
-    # it.
-    DEATH_SIGNAL = 'TERM'
 
     def __init__(self, application: str | pathlib.Path | None = None, *,
                  environment: abc.Mapping[str, str] | None = None,
@@ -89,10 +89,11 @@ class UWSGI(base.Server):
         """The file is written at each start."""
 
     def _command(self) -> list[str]:
-        options = {**({} if self.ini else _OPTIONS), **self.options,
-                   'http-socket': f'127.0.0.1:{self.port}',
-                   # A killed master leaves nobody behind.
-                   'no-orphans': 'true'}
+        options = {**({} if self.ini else _OPTIONS), **_ALWAYS,
+                   **self.options, 'http-socket': f'127.0.0.1:{self.port}',
+                   # What a reload runs; it would take the Python that the
+                   # virtual environment was made with.
+                   'binary-path': str(self._program().parent / 'python')}
         if isinstance(self.application, pathlib.Path):
             options['wsgi-file'] = str(self.application)
         elif self.application is not None:

@@ -24,6 +24,7 @@ from keystonemiddleware import fixture
 
 from openstack_rca import policy
 from openstack_rca.api import app
+from openstack_rca.db import api as db
 from openstack_rca.tests import base
 
 PROJECT = '5f1c2d3e4b5a69788796a5b4c3d2e1f0'
@@ -93,7 +94,7 @@ class APITestCase(base.TestCase):
         self.addCleanup(policy.reset)
         policy.reset()
         self.tokens = self.useFixture(fixture.AuthTokenFixture())
-        self.db = mock.Mock()
+        self.db: Any = mock.create_autospec(db)
         for name in ('analyses', 'queries', 'incidents', 'sources'):
             self._patch(f'openstack_rca.api.v1.{name}.db', self.db)
         self._patch('openstack_rca.api.healthcheck.db', self.db)
@@ -104,6 +105,13 @@ class APITestCase(base.TestCase):
             'admin', project_id=PROJECT, user_id=USER, role_list=['admin'])
         # The validator raises where an answer breaks the rules of WSGI.
         self.application: Any = validate.validator(app.create(self.conf))
+
+    def build(self) -> None:
+        """Build the application anew, with the options as they are now.
+
+        Without the validator, which lets no wrong request through.
+        """
+        self.application = app.create(self.conf)
 
     def _patch(self, name: str, with_: mock.Mock) -> mock.Mock:
         patcher = mock.patch(name, with_)
@@ -134,8 +142,8 @@ class APITestCase(base.TestCase):
         path, _, query = path.partition('?')
         sent: dict[str, Any] = {
             'REQUEST_METHOD': method, 'PATH_INFO': path,
-            'SCRIPT_NAME': '', 'QUERY_STRING': query, 'SERVER_PROTOCOL': 'HTTP/1.1',
-            'REMOTE_ADDR': '192.0.2.1'}
+            'SCRIPT_NAME': '', 'QUERY_STRING': query,
+            'SERVER_PROTOCOL': 'HTTP/1.1', 'REMOTE_ADDR': '192.0.2.1'}
         if token is not None:
             sent['HTTP_X_AUTH_TOKEN'] = token
         if data is not None:
@@ -168,7 +176,7 @@ class APITestCase(base.TestCase):
 
         :param said: parts of its message
         """
-        self.assertEqual(code, answer.code, answer.data)
+        self.assertEqual(code, answer.code, answer.data.decode())
         self.assertEqual('application/json', answer.headers['content-type'])
         self.assertEqual(['error'], list(answer.json))
         error = answer.json['error']

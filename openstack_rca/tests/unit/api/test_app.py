@@ -69,8 +69,8 @@ class TestVersions(base.APITestCase):
                          answer.json['version']['links'][0]['href'])
 
     def test_behind_a_proxy(self) -> None:
-        headers = {'x_forwarded_proto': 'https',
-                   'x_forwarded_host': 'cloud.example'}
+        headers: dict[str, Any] = {'x_forwarded_proto': 'https',
+                                   'x_forwarded_host': 'cloud.example'}
         answer = self.call('GET', '/v1', token=None, **headers)
         self.assertNotIn('cloud.example', answer.data.decode())
         self.config(group='oslo_middleware',
@@ -196,14 +196,14 @@ class TestDoors(base.APITestCase):
             with mock.patch.object(auth_token.AuthProtocol, 'fetch_token',
                                    _fetch_token), mock.patch(
                     'keystonemiddleware.auth_token._identity.IdentityServer.'
-                    'verify_token', side_effect=error):
+                    'verify_token', autospec=True, side_effect=error):
                 answer = self.call('GET', '/v1/analyses')
             self.assert_error(503, answer, 'Keystone')
             self.assertNotIn('secret', answer.message)
 
     def test_the_file_cannot_delay_the_decision(self) -> None:
         self.config(group='keystone_authtoken', delay_auth_decision=True)
-        self.application = base.app.create(self.conf)
+        self.build()
         self.assert_error(401, self.call('GET', '/v1/analyses', token=None))
 
     def test_database_is_gone(self) -> None:
@@ -223,7 +223,7 @@ class TestDoors(base.APITestCase):
 
     def test_mistakes_below_the_routes_tell_nothing(self) -> None:
         with mock.patch('openstack_rca.context.RequestContext.from_environ',
-                        side_effect=ValueError('secret')):
+                        autospec=True, side_effect=ValueError('secret')):
             answer = self.call('GET', '/v1/sources')
         self.assert_error(500, answer, 'X-Openstack-Request-Id')
         self.assertNotIn('secret', answer.data.decode())
@@ -243,6 +243,20 @@ class TestDoors(base.APITestCase):
                          current.request_id)
         self.assertEqual(outer, current.global_request_id)
         self.assertEqual(base.PROJECT, current.project_id)
+
+    def test_what_the_check_of_a_token_logs(self) -> None:
+        self.db.source_list.return_value = []
+        self.call('GET', '/v1/sources')
+        seen: list[Any] = []
+
+        def look(*args: Any, **kwargs: Any) -> None:
+            seen.append(context.get_current())
+            raise _exceptions.InvalidToken
+        with mock.patch.object(auth_token.AuthProtocol, 'fetch_token', look):
+            answer = self.call('GET', '/v1/sources')
+        self.assert_error(401, answer)
+        self.assertEqual((answer.headers['x-openstack-request-id'], None),
+                         (seen[0].request_id, seen[0].user_id))
 
     def test_no_cache_keeps_anything(self) -> None:
         self.db.source_list.return_value = []
@@ -346,7 +360,6 @@ class TestBodies(base.APITestCase):
                       content_length='100')
 
     def test_lengths_that_are_none(self) -> None:
-        # wsgiref's validator lets no such request through.
-        self.application = base.app.create(self.conf)
+        self.build()
         for length in ('x', '-5', '5x'):
             self._refused(400, b'{}', content_length=length)

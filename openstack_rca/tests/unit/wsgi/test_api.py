@@ -33,7 +33,7 @@ class TestApplication(base.TestCase):
 
     def _run(self, configuration: str) -> 'subprocess.CompletedProcess[str]':
         folder = self.tmp / '.openstack-rca'
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)
         (folder / 'openstack-rca.conf').write_text(configuration)
         return subprocess.run(
             [sys.executable, '-c', _LOOK], capture_output=True, text=True,
@@ -51,3 +51,14 @@ class TestApplication(base.TestCase):
         self.assertIn('openstack-rca-api: The configuration is wrong',
                       done.stderr)
         self.assertNotIn('Traceback', done.stderr)
+
+    def test_wrong_policy(self) -> None:
+        file = self.tmp / 'policy.yaml'
+        for text in ('"rca:analyses:list": "role:admin', '- rule',
+                     '"rca:analyses:list": 5'):
+            file.write_text(text)
+            done = self._run(f'[oslo_policy]\npolicy_file = {file}\n')
+            self.assertEqual(1, done.returncode)
+            self.assertIn(f'The policy file {file} cannot be used',
+                          done.stderr)
+            self.assertNotIn('Traceback', done.stderr)

@@ -17,8 +17,9 @@ from unittest import mock
 from openstack_rca import exception
 from openstack_rca.tests.unit.api import base
 
-ASKED = {'issue': '', 'since': None, 'until': None, 'request_ids': [],
-         'servers': [], 'services': [], 'mode': 'fast', 'incident': False}
+ASKED: dict[str, Any] = {
+    'issue': '', 'since': None, 'until': None, 'request_ids': [],
+    'servers': [], 'services': [], 'mode': 'fast', 'incident': False}
 
 
 class TestCreate(base.APITestCase):
@@ -77,13 +78,14 @@ class TestCreate(base.APITestCase):
         for body in ({'issue': 'x'}, {'request_ids': ['x']},
                      {'servers': ['x']}, {'services': ['x']},
                      {'since': base.TIME}):
-            self.assertEqual(202, self._post(body).code, body)
+            self.assertEqual(202, self._post(body).code, str(body))
 
     def test_what_is_no_question(self) -> None:
-        for body in ({}, {'issue': ''}, {'issue': ' \n'},
-                     {'until': base.TIME}, {'since': None},
-                     {'servers': [], 'request_ids': []},
-                     {'incident': True}):
+        bodies: tuple[dict[str, Any], ...] = (
+            {}, {'issue': ''}, {'issue': ' \n'}, {'until': base.TIME},
+            {'since': None}, {'servers': [], 'request_ids': []},
+            {'incident': True})
+        for body in bodies:
             self.assert_error(400, self._post(body), 'at least one of issue')
         self.db.analysis_create.assert_not_called()
 
@@ -161,7 +163,7 @@ class TestList(base.APITestCase):
 
     def test_most_of_a_page(self) -> None:
         self.config(group='api', max_limit=20)
-        self.application = base.app.create(self.conf)
+        self.build()
         self.db.analysis_list.return_value = ([], False)
         self.call('GET', '/v1/analyses')
         self.assertEqual(20, self.db.analysis_list.call_args.args[2])

@@ -11,15 +11,18 @@
 # under the License.
 """Tests for the list of sources."""
 
+from typing import Any
+
 from openstack_rca.tests.unit.api import base
 
 
 class TestSources(base.APITestCase):
 
     def test_list(self) -> None:
-        source = {'id': 'var-log', 'host': 'controller', 'status': 'ready',
-                  'error': None, 'updated_at': base.TIME, 'events': 5,
-                  'bytes': 500, 'files': [], 'skipped': []}
+        source: dict[str, Any] = {
+            'id': 'var-log', 'host': 'controller', 'status': 'ready',
+            'error': None, 'updated_at': base.TIME, 'events': 5,
+            'bytes': 500, 'files': [], 'skipped': []}
         self.db.source_list.return_value = [source]
         answer = self.call('GET', '/v1/sources')
         self.assertEqual((200, {'sources': [source]}),

@@ -1,0 +1,157 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The tests of the database, on real MariaDB and PostgreSQL."""
+
+from openstack_rca import exception
+from openstack_rca.db import api
+from openstack_rca.db import session
+from openstack_rca.tests.functional.servers import base as servers
+from openstack_rca.tests.functional.servers import shared
+from openstack_rca.tests.unit.db import suite
+
+
+class _OnServer(suite.DatabaseTestCase):
+    """A test with a database of its own on a real server."""
+
+    def _server(self) -> servers.Database:
+        raise NotImplementedError
+
+    def url(self) -> str:
+        server = self._server()
+        url = server.create_database()
+        self.addCleanup(server.drop_database, url)
+        # Before the database is dropped.
+        self.addCleanup(session.dispose)
+        return url
+
+
+class _OnMariaDB(_OnServer):
+
+    def _server(self) -> servers.Database:
+        return shared.mariadb(self)
+
+
+class _OnPostgreSQL(_OnServer):
+
+    def _server(self) -> servers.Database:
+        return shared.postgresql(self)
+
+
+class _Suites:
+    """Not found by themselves, as they stand in no module."""
+
+    class Server(_OnServer):
+        """What only a server can do."""
+
+        def _told(self) -> str:
+            error = self.assertRaises(exception.DatabaseUnavailable,
+                                      api.analysis_get, suite.MINE,
+                                      'a-secret-id')
+            for word in ('a-secret-id', 'SELECT', 'password'):
+                self.assertNotIn(word, str(error))
+            return str(error)
+
+        def test_server_away_and_back(self) -> None:
+            server = self._server()
+            self.addCleanup(server.start)
+            found = self.ask()
+            for end in (server.stop, server.kill):
+                end()
+                self._told()
+                self.assertRaises(exception.DatabaseUnavailable, api.ping)
+                server.start()
+                # Connections of the pool are dead by then.
+                self.assertEqual('queued',
+                                 api.analysis_get(suite.MINE, found)['status'])
+
+        def test_wrong_database(self) -> None:
+            for wrong in (
+                    lambda url: url + '_missing',
+                    lambda url: url.replace('//rca', '//nobody:password')):
+                session.dispose()
+                self.config('database', connection=wrong(
+                    self.conf.database.connection))
+                self._told()
+                self.conf.clear_override('connection', group='database')
+                self.config('database', connection=self.url())
+
+
+class TestMariaDB(_OnMariaDB, _Suites.Server):
+    pass
+
+
+class TestMariaDBAnalysis(_OnMariaDB, suite.AnalysisSuite):
+    pass
+
+
+class TestMariaDBQuery(_OnMariaDB, suite.QuerySuite):
+    pass
+
+
+class TestMariaDBIncident(_OnMariaDB, suite.IncidentSuite):
+    pass
+
+
+class TestMariaDBJob(_OnMariaDB, suite.JobSuite):
+    pass
+
+
+class TestMariaDBSource(_OnMariaDB, suite.SourceSuite):
+    pass
+
+
+class TestMariaDBPurge(_OnMariaDB, suite.PurgeSuite):
+    pass
+
+
+class TestMariaDBMigration(_OnMariaDB, suite.MigrationSuite):
+    pass
+
+
+class TestMariaDBLoad(_OnMariaDB, suite.LoadSuite):
+    pass
+
+
+class TestPostgreSQL(_OnPostgreSQL, _Suites.Server):
+    pass
+
+
+class TestPostgreSQLAnalysis(_OnPostgreSQL, suite.AnalysisSuite):
+    pass
+
+
+class TestPostgreSQLQuery(_OnPostgreSQL, suite.QuerySuite):
+    pass
+
+
+class TestPostgreSQLIncident(_OnPostgreSQL, suite.IncidentSuite):
+    pass
+
+
+class TestPostgreSQLJob(_OnPostgreSQL, suite.JobSuite):
+    pass
+
+
+class TestPostgreSQLSource(_OnPostgreSQL, suite.SourceSuite):
+    pass
+
+
+class TestPostgreSQLPurge(_OnPostgreSQL, suite.PurgeSuite):
+    pass
+
+
+class TestPostgreSQLMigration(_OnPostgreSQL, suite.MigrationSuite):
+    pass
+
+
+class TestPostgreSQLLoad(_OnPostgreSQL, suite.LoadSuite):
+    pass
