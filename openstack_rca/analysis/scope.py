@@ -216,11 +216,10 @@ def _named(store: stores.Store, name: str) -> tuple[
     """Resources and requests of the events that say a name."""
     if not 0 < len(name) <= _MOST_NAME:
         return (), ()
-    pattern = rf'(?:^|[^\w.\-]){re.escape(name)}(?:[^\w\-]|$)'
-    rows = store.narrow(stores.Query(words=(name,))).filter(
-        pl.col('text').str.contains(pattern)).select(
-            'kind', 'timestamp', 'resources', 'request_id',
-            'text').sort('timestamp').head(200).collect()
+    pattern = rf'(?:^|[^\w.\-]){pl.escape_regex(name)}(?:[^\w\-]|$)'
+    rows = store.scan().filter(pl.col('text').str.contains(pattern)).select(
+        'timestamp', 'resources', 'request_id').sort(
+            'timestamp').head(200).collect()
     resources: dict[str, int] = {}
     requests: dict[str, int] = {}
     for row in rows.iter_rows(named=True):

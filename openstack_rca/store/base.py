@@ -203,8 +203,9 @@ class Store(abc.ABC):
         if query.resources:
             frame = frame.filter(_names(query.resources))
         for word in query.words:
-            frame = frame.filter(pl.col('text').str.to_lowercase()
-                                 .str.contains(word.lower(), literal=True))
+            # Lower case of all texts would be made for each word.
+            frame = frame.filter(pl.col('text').str.contains(
+                f'(?i){pl.escape_regex(word)}'))
         return frame
 
 
