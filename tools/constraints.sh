@@ -11,7 +11,8 @@ python3 -m venv "$venv"
 pinned=(torch==2.13.0 SQLAlchemy==2.0.52 'sphinx<9.1')
 "$venv/bin/pip" install "${pinned[@]}" '.[engine]' \
     -r test-requirements.txt -r doc/requirements.txt \
-    codespell doc8 hacking import-linter mypy psutil ruff types-PyYAML
+    codespell doc8 hacking import-linter mypy psutil ruff types-jsonschema \
+    types-PyMySQL types-PyYAML
 "$venv/bin/pip" check
 
 new=$(grep '^#' constraints.txt

@@ -281,11 +281,15 @@ class Manager:
         except Exception as error:
             # It is tried again, so many times.
             LOG.exception('The job %s met a bug', item.id)
-            self._persist(
-                'Giving a job back', item, jobs.release,
-                f'This is a bug in openstack_rca: {type(error).__name__}. '
-                f'The log of the engine on {conf.CONF.host} says where.')
-            return None
+            reason = (f'This is a bug in openstack_rca: '
+                      f'{type(error).__name__}. The log of the engine on '
+                      f'{conf.CONF.host} says where.')
+        try:
+            self._persist('Giving a job back', item, jobs.release, reason)
+        except Exception:
+            # Its lease runs out.
+            LOG.exception('The job %s cannot be given back', item.id)
+        return None
 
     def _do(self, item: jobs.Claim,
             worker: child.Child | None) -> child.Child | None:

@@ -66,4 +66,12 @@ class UnionStore(base.Store):
             'timestamp', 'source', 'line', maintain_order=True)
         if query.limit is not None:
             frame = frame.head(query.limit)
-        return frame.collect(engine='streaming')
+        try:
+            return frame.collect(engine='streaming')
+        except OSError as error:
+            raise exception.StoreError(
+                path=self.path, reason=error.strerror or error) from error
+        except (pl.exceptions.PolarsError,
+                pl.exceptions.PanicException) as error:
+            raise exception.StoreError(
+                path=self.path, reason=error) from error

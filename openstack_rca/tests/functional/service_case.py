@@ -75,7 +75,7 @@ class ServiceCase(base.TestCase):
             told.setdefault(group, {}).update(values)
         made = service.Service(
             folder, connection or f'sqlite:///{folder}/rows.sqlite',
-            {'logs': logs}, cloud, told)
+            {'logs': logs}, cloud, told, processes=2)
         service.show_logs(self, made)
         made.sync()
         self.addCleanup(made.stop)
@@ -100,13 +100,6 @@ class ServiceCase(base.TestCase):
 
     # HTTP
 
-    def token(self, user: str = 'demo-admin') -> str:
-        """A token, the same one in all of a test."""
-        tokens: dict[str, str] = self.__dict__.setdefault('_tokens', {})
-        if user not in tokens:
-            tokens[user] = self.service.cloud.token(user)
-        return tokens[user]
-
     def ask(self, method: str, path: str, status: int | None = None, *,
             token: str | None = None, user: str = 'demo-admin',
             **more: Any) -> requests.Response:
@@ -121,7 +114,7 @@ class ServiceCase(base.TestCase):
         """
         headers = dict(more.pop('headers', {}))
         if token != '':
-            headers['X-Auth-Token'] = token or self.token(user)
+            headers['X-Auth-Token'] = token or self.service.token(user)
         answer = requests.request(method, self.service.api.url + path,
                                   headers=headers, timeout=PATIENCE, **more)
         if status is not None:

@@ -75,7 +75,7 @@ class _Suites:
 
         def test_wrong_database(self) -> None:
             for wrong in (
-                    lambda url: url + '_missing',
+                    lambda url: url.replace('/rca_', '/missing_'),
                     lambda url: url.replace('//rca', '//nobody:password')):
                 session.dispose()
                 self.config('database', connection=wrong(

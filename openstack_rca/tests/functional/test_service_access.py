@@ -221,7 +221,7 @@ class TestBadInput(service_case.ServiceCase):
             '127.0.0.1', self.service.api.port,
             timeout=service_case.PATIENCE)
         self.addCleanup(connection.close)
-        headers = {**self.JSON, 'X-Auth-Token': self.token()}
+        headers = {**self.JSON, 'X-Auth-Token': self.service.token('demo-admin')}
         connection.request('POST', '/v1/analyses', body, headers)
         answer = connection.getresponse()
         self.assertEqual(413, answer.status)
@@ -235,8 +235,7 @@ class TestBadInput(service_case.ServiceCase):
             yield b'"]}'
 
         for count in (0, 1, 32):
-            answer = self.ask('POST', '/v1/analyses', data=chunks(count),
-                              headers=self.JSON)
-            self.assertIn(answer.status_code, (400, 411, 413))
+            self.ask('POST', '/v1/analyses', 411, data=chunks(count),
+                     headers=self.JSON)
         # The connections that this cost are not missed.
         self.ask('GET', '/v1/analyses', 200)

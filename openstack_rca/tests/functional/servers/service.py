@@ -167,6 +167,7 @@ class Service:
     :param log_dirs: what its engines read, by name
     :param cloud: the Keystone that knows it
     :param options: more options, by group
+    :param processes: how many the API has; None: as its file says
     """
 
     # Where each Keystone, by its URL, says that the service is.
@@ -175,8 +176,8 @@ class Service:
     def __init__(self, folder: pathlib.Path, connection: str,
                  log_dirs: Mapping[str, pathlib.Path],
                  cloud: keystone.Keystone,
-                 options: Mapping[str, Mapping[str, Any]] | None = None
-                 ) -> None:
+                 options: Mapping[str, Mapping[str, Any]] | None = None,
+                 processes: int | None = None) -> None:
         self.folder = folder
         self.cloud = cloud
         self.options: dict[str, dict[str, Any]] = {
@@ -191,9 +192,12 @@ class Service:
         for group, values in (options or {}).items():
             self.options.setdefault(group, {}).update(values)
         self.config = self.write('service.conf')
-        self.api = wsgi.UWSGI(ini=INI, environment={
-            **environment(), 'OS_RCA_CONFIG_FILES': str(self.config)})
+        self.api = wsgi.UWSGI(
+            ini=INI, environment={
+                **environment(), 'OS_RCA_CONFIG_FILES': str(self.config)},
+            options=({'processes': str(processes)} if processes else None))
         self.engines: list[Engine] = []
+        self._tokens: dict[str, str] = {}
 
     def write(self, name: str, **more: Mapping[str, Any]) -> pathlib.Path:
         """Write a configuration file.
@@ -249,6 +253,15 @@ class Service:
             engine.cleanUp()
         self.api.cleanUp()
 
+    def token(self, user: str) -> str:
+        """A token, always the same one: the API has seen it before.
+
+        :param user: one of :data:`keystone.USERS`
+        """
+        if user not in self._tokens:
+            self._tokens[user] = self.cloud.token(user)
+        return self._tokens[user]
+
     def said(self) -> str:
         """All logs of the API and of the engines."""
         return '\n'.join([self.api.log.read_text(errors='replace'),
@@ -297,7 +310,7 @@ def shared(case: testtools.TestCase) -> Service:
             folder, database.create_database(), {'logs': LOGS}, cloud,
             {'DEFAULT': {'debug': True,
                          'transport_url': bus.create_virtual_host()},
-             'engine': {'lease': 6, 'workers': 1}})
+             'engine': {'lease': 6, 'workers': 1}}, processes=2)
         atexit.register(_clean_up, made, os.getpid())
         _shared.append(made)
         made.sync()

@@ -1,0 +1,150 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""The folder of an engine."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+from openstack_rca import exception
+from openstack_rca.engine import state
+from openstack_rca.tests import base
+
+
+class TestState(base.TestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.config(state_path=str(self.tmp / 'state'))
+
+    def _sources(self, **told: str) -> list[state.SourceDir]:
+        self.config('sources', log_dirs=told)
+        return state.sources()
+
+    def test_sources(self) -> None:
+        self.config('sources', log_dirs={
+            'net-1.b_c': '/srv/net', 'control': '/var/log'})
+        found = state.sources()
+        self.assertEqual(
+            [('control', '/var/log'), ('net-1.b_c', '/srv/net')],
+            [(s.name, str(s.path)) for s in found])
+        for source in found:
+            self.assertEqual(self.tmp / 'state' / 'events',
+                             source.store.parent)
+            self.assertTrue(source.store.name.startswith(source.name + '-'))
+
+    def test_no_sources(self) -> None:
+        self.assertEqual([], state.sources())
+
+    def test_wrong_names(self) -> None:
+        for name in ('', '.', '..', '../x', 'a/b', '-a', 'a b', 'a\n',
+                     'a' * 65, 'ä', 'a\0b', 'a:b'):
+            self.config('sources', log_dirs={name: '/var/log'})
+            error = self.assertRaises(exception.InvalidInput, state.sources)
+            self.assertIn('[sources] log_dirs', str(error))
+
+    def test_longest_name(self) -> None:
+        self.assertEqual(1, len(self._sources(**{'a' * 64: '/x'})))
+
+    def test_wrong_paths(self) -> None:
+        for path in ('', 'var/log', './x', '~/x'):
+            self.config('sources', log_dirs={'a': path})
+            error = self.assertRaises(exception.InvalidInput, state.sources)
+            self.assertIn("'a'", str(error))
+            self.assertIn('slash', str(error))
+
+    def test_wrong_time_zones(self) -> None:
+        for zone in ('', 'Mars/Base', '../../etc/passwd', '/etc/passwd',
+                     'Europe', 'UTC\0'):
+            self.config('sources', timezone=zone)
+            error = self.assertRaises(exception.InvalidInput, state.sources)
+            self.assertIn('[sources] timezone', str(error))
+
+    def test_what_a_store_depends_on(self) -> None:
+        first, = self._sources(a='/var/log')
+        keys = {first.store.name}
+        self.assertEqual(keys, {self._sources(a='/var/log/')[0].store.name})
+        keys.add(self._sources(a='/var/log2')[0].store.name)
+        self.config('sources', timezone='Europe/Berlin')
+        keys.add(self._sources(a='/var/log')[0].store.name)
+        self.config('limits', max_line_bytes=5000)
+        keys.add(self._sources(a='/var/log')[0].store.name)
+        self.assertEqual(4, len(keys))
+
+    def test_prepare(self) -> None:
+        before = os.umask(0)
+        self.addCleanup(os.umask, before)
+        (self.tmp / 'state').mkdir(mode=0o755)
+        for _ in range(2):
+            state.prepare()
+            for folder in ('', 'events', 'snapshots'):
+                self.assertEqual(0o700, (self.tmp / 'state' / folder).stat()
+                                 .st_mode & 0o777)
+
+    def test_prepare_where_that_is_impossible(self) -> None:
+        (self.tmp / 'file').write_text('')
+        self.config(state_path=str(self.tmp / 'file' / 'state'))
+        error = self.assertRaises(exception.StoreError, state.prepare)
+        self.assertIn('[DEFAULT] state_path', str(error))
+
+    def test_sweep(self) -> None:
+        state.prepare()
+        kept, = self._sources(a='/var/log')
+        for folder in (kept.store, state.root() / 'events' / 'b-old',
+                       state.snapshots() / f'{os.getpid()}-1-a',
+                       state.snapshots() / '999999999-1-a',
+                       state.snapshots() / 'odd'):
+            folder.mkdir()
+            (folder / 'x').write_text('')
+        state.sweep([kept])
+        self.assertEqual([kept.store.name], os.listdir(kept.store.parent))
+        self.assertEqual([f'{os.getpid()}-1-a'],
+                         os.listdir(state.snapshots()))
+
+    def test_empty(self) -> None:
+        folder = self.tmp / 'store'
+        (folder / 'deep' / 'er').mkdir(parents=True)
+        (folder / 'file').write_text('')
+        outside = self.tmp / 'outside'
+        outside.mkdir()
+        (outside / 'file').write_text('')
+        (folder / 'link').symlink_to(outside)
+        state.empty(folder)
+        self.assertEqual([], list(folder.iterdir()))
+        self.assertTrue((outside / 'file').exists())
+
+    def _lock_elsewhere(self) -> str:
+        return subprocess.run(
+            [sys.executable, '-c',
+             'import sys; from openstack_rca import conf; '
+             'from openstack_rca.engine import state; '
+             'conf.CONF([], default_config_files=[]); '
+             'conf.CONF.set_override("state_path", sys.argv[1]); '
+             'print(state.take_lock() is not None)',
+             str(state.root())], check=True, capture_output=True,
+            text=True).stdout.strip()
+
+    def test_one_reader(self) -> None:
+        state.prepare()
+        handle = state.take_lock()
+        assert handle is not None
+        self.assertIsNone(state.take_lock())
+        self.assertEqual('False', self._lock_elsewhere())
+        os.close(handle)
+        # The process that had it next is gone.
+        self.assertEqual('True', self._lock_elsewhere())
+        again = state.take_lock()
+        assert again is not None
+        os.close(again)
+        self.assertEqual(0o600, pathlib.Path(
+            self.tmp / 'state' / 'reader.lock').stat().st_mode & 0o777)
