@@ -41,6 +41,16 @@ def register_opts(conf: cfg.ConfigOpts) -> None:
         conf.register_opts(options, group=group)
 
 
+def _register_logging() -> None:
+    try:
+        logging.register_options(CONF)
+    except cfg.ArgsAlreadyParsedError:
+        # A tool of oslo.policy has read its own command line before it asks
+        # for our rules.
+        CONF.reset()
+        logging.register_options(CONF)
+
+
 def load(args: list[str] | None = None,
          files: list[str] | None = None) -> cfg.ConfigOpts:
     """Read the configuration files.
@@ -55,6 +65,7 @@ def load(args: list[str] | None = None,
     :raises InvalidInput: a file cannot be read, or a value is wrong
     """
     try:
+        _register_logging()
         # Without prog, oslo.config also looks for a file with the name of
         # the program that runs, such as /etc/openstack.conf.
         CONF(args or [], project=PROJECT, prog=PROJECT,
@@ -78,4 +89,3 @@ def load(args: list[str] | None = None,
 
 
 register_opts(CONF)
-logging.register_options(CONF)

@@ -15,17 +15,17 @@ from oslo_config import cfg
 
 from openstack_rca.conf import analysis
 from openstack_rca.conf import api
-from openstack_rca.conf import cache
 from openstack_rca.conf import default
 from openstack_rca.conf import detectors
 from openstack_rca.conf import engine
 from openstack_rca.conf import limits
+from openstack_rca.conf import local_cache
 from openstack_rca.conf import sources
 
 GROUPS: tuple[tuple[cfg.OptGroup, tuple[cfg.Opt, ...]], ...] = tuple(
     (module.GROUP, module.OPTIONS)
-    for module in (default, analysis, api, cache, detectors, engine, limits,
-                   sources))
+    for module in (default, analysis, api, detectors, engine, limits,
+                   local_cache, sources))
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:

@@ -196,8 +196,8 @@ def _other_tables(error: Exception) -> bool:
             return True
         if isinstance(seen, sqlite3.Error):
             return 'no such' in str(seen) or 'has no column' in str(seen)
-        if getattr(seen, 'pgcode', None):
-            return seen.pgcode in ('42P01', '42703')
+        if code := getattr(seen, 'pgcode', None):
+            return code in ('42P01', '42703')
         if not isinstance(seen, (db_exc.DBError, sa_exc.SQLAlchemyError)):
             return bool(seen.args) and seen.args[0] in (1054, 1146)
     return False

@@ -77,7 +77,7 @@ def _empty(folder: pathlib.Path) -> None:
 
 def cache_root() -> pathlib.Path:
     """The folder of the cache, by the XDG Base Directory Specification."""
-    told = conf.CONF.cache.directory
+    told = conf.CONF.local_cache.directory
     if told:
         return pathlib.Path(told).expanduser()
     base = os.environ.get('XDG_CACHE_HOME', '')
@@ -89,7 +89,7 @@ def cache_root() -> pathlib.Path:
 def folder_of(path: pathlib.Path,
                   timezone: str) -> pathlib.Path | None:
     """The folder of one source in the cache; None where there is none."""
-    if not conf.CONF.cache.max_age or not conf.CONF.cache.max_size:
+    if not conf.CONF.local_cache.max_age or not conf.CONF.local_cache.max_size:
         return None
     root = cache_root()
     folder = root / 'events' / state.key(path, timezone)
@@ -118,9 +118,9 @@ def _evict(root: pathlib.Path, keep: pathlib.Path) -> None:
             used = (mark if mark.exists() else folder).stat().st_mtime
             aged.append((used, folder, _size(folder)))
             total += aged[-1][2]
-    oldest = time.time() - conf.CONF.cache.max_age
+    oldest = time.time() - conf.CONF.local_cache.max_age
     for used, folder, size in sorted(aged):
-        if used >= oldest and total <= conf.CONF.cache.max_size:
+        if used >= oldest and total <= conf.CONF.local_cache.max_size:
             continue
         if _lock(folder, hold=False):
             shutil.rmtree(folder, ignore_errors=True)

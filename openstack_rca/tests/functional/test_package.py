@@ -97,7 +97,7 @@ class TestPrograms(base.TestCase):
         folder.mkdir()
         for text, told in (('[detectors]\nenabled = counts,nonsense\n',
                             'nonsense'),
-                           ('[cache]\nmax_age = soon\n', 'max_age'),
+                           ('[local_cache]\nmax_age = soon\n', 'max_age'),
                            ('[cache\n', 'openstack-rca.conf')):
             (folder / 'openstack-rca.conf').write_text(text)
             done = self._run('openstack', 'rca', 'analyze',
@@ -117,11 +117,11 @@ class TestPrograms(base.TestCase):
                          '--output-file', str(sample))
         self.assertEqual(0, done.returncode, done.stderr)
         text = sample.read_text()
-        self.assertIn('[cache]', text)
+        self.assertIn('[local_cache]', text)
         # As an operator would change it.
         sample.write_text(text.replace('#max_age = 604800', 'max_age = 60'))
         self.conf([], default_config_files=[str(sample)])
-        self.assertEqual(60, self.conf.cache.max_age)
+        self.assertEqual(60, self.conf.local_cache.max_age)
 
     def test_a_sample_policy_can_be_written(self) -> None:
         done = self._run('oslopolicy-sample-generator', '--namespace', NAME)

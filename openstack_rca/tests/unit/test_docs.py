@@ -242,7 +242,7 @@ class TestDocs(base.TestCase):
         page = pages()['doc/source/user/cache.rst']
         values = {option.dest: option.default
                   for group, listed in opts.list_opts()
-                  for option in listed if group.name == 'cache'}
+                  for option in listed if group.name == 'local_cache'}
         self.assertIn(f'({values["max_age"] // 86400} days)', page)
         self.assertIn(f'({values["max_size"] >> 30} GiB)', page)
 

@@ -29,14 +29,14 @@ class TestLoad(base.TestCase):
 
     def test_no_file_is_fine(self) -> None:
         loaded = conf.load(files=[])
-        self.assertEqual('', loaded.cache.directory)
+        self.assertEqual('', loaded.local_cache.directory)
         self.assertEqual(['novelty', 'counts'], loaded.detectors.enabled)
         self.assertEqual(10, loaded.analysis.max_hypotheses)
 
     def test_file(self) -> None:
         loaded = conf.load(files=[self._file(
-            '[cache]\nmax_age = 60\n[detectors]\nenabled = counts\n')])
-        self.assertEqual(60, loaded.cache.max_age)
+            '[local_cache]\nmax_age = 60\n[detectors]\nenabled = counts\n')])
+        self.assertEqual(60, loaded.local_cache.max_age)
         self.assertEqual(['counts'], loaded.detectors.enabled)
 
     def test_command_line_of_the_process_is_not_read(self) -> None:
@@ -49,12 +49,12 @@ class TestLoad(base.TestCase):
         # oslo.config looks for a file named like the program, too.
         home = self.tmp / 'home'
         home.mkdir()
-        (home / 'openstack.conf').write_text('[cache]\nmax_age = 1\n')
-        (home / 'openstack-rca.conf').write_text('[cache]\nmax_age = 2\n')
+        (home / 'openstack.conf').write_text('[local_cache]\nmax_age = 1\n')
+        (home / 'openstack-rca.conf').write_text('[local_cache]\nmax_age = 2\n')
         self.useFixture(fixtures.EnvironmentVariable('HOME', str(home)))
         self.useFixture(fixtures.MonkeyPatch(
             'sys.argv', ['/usr/bin/openstack']))
-        self.assertEqual(2, conf.load().cache.max_age)
+        self.assertEqual(2, conf.load().local_cache.max_age)
 
     def test_missing_file(self) -> None:
         missing = str(self.tmp / 'missing.conf')
@@ -69,8 +69,8 @@ class TestLoad(base.TestCase):
         self.assertIn('rca.conf', str(error))
 
     def test_wrong_values_are_named(self) -> None:
-        for text, name in (('[cache]\nmax_age = soon\n', 'max_age'),
-                           ('[cache]\nmax_size = -1\n', 'max_size'),
+        for text, name in (('[local_cache]\nmax_age = soon\n', 'max_age'),
+                           ('[local_cache]\nmax_size = -1\n', 'max_size'),
                            ('[analysis]\nmax_evidence = 201\n',
                             'max_evidence'),
                            ('[limits]\nmax_ratio = 1\n', 'max_ratio')):
@@ -91,6 +91,13 @@ class TestOptions(base.TestCase):
         registered = {(group, option) for group in fresh
                       if isinstance(fresh[group], cfg.ConfigOpts.GroupAttr)
                       for option in fresh[group]}
+        # What stands in no group is listed among the groups, and so are the
+        # options of oslo.config itself.
+        empty = cfg.ConfigOpts()
+        empty([], default_config_files=[], default_config_dirs=[])
+        registered |= {('DEFAULT', name) for name in {*fresh} - {*empty}
+                       if (name, name) not in registered
+                       and name not in {group for group, _ in registered}}
         self.assertEqual(registered, listed)
 
     def test_every_option_has_help(self) -> None:

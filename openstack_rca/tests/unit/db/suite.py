@@ -350,7 +350,7 @@ class AnalysisSuite(DatabaseTestCase):
                 ({'verdict': 'cause_found', 'status': 'queued'}, []),
                 ({'status': 'complete', 'marker': waiting}, [done])):
             found, more = api.analysis_list(MINE, ME, 10, **told)
-            self.assertEqual(wanted, [r['id'] for r in found], told)
+            self.assertEqual(wanted, [r['id'] for r in found], str(told))
             self.assertFalse(more)
 
     def test_delete(self) -> None:
@@ -411,7 +411,7 @@ class AnalysisSuite(DatabaseTestCase):
         for _ in range(5):
             found = self.solved()
             told = self.run_together(*[
-                lambda r=r: api.rating_set(  # type: ignore[misc]
+                lambda r=r: api.rating_set(
                     MINE, ME, found, r)  # noqa: B023
                 for r in ('right', 'wrong', 'partly', 'right')])
             self.assertEqual([found] * 4, [
@@ -478,7 +478,7 @@ class QuerySuite(DatabaseTestCase):
                 ({'status': 'queued', 'kind': 'events'}, []),
                 ({'marker': way}, [events]), ({'marker': events}, [])):
             found, _ = api.query_list(MINE, 10, **told)
-            self.assertEqual(wanted, [r['id'] for r in found], told)
+            self.assertEqual(wanted, [r['id'] for r in found], str(told))
         found, more = api.query_list(MINE, 1)
         self.assertEqual(([way], True), ([r['id'] for r in found], more))
 
@@ -534,7 +534,7 @@ class IncidentSuite(DatabaseTestCase):
                 ({'status': 'acknowledged'}, []),
                 ({'marker': made[1]}, [made[0]])):
             found, _ = api.incident_list(MINE, 10, **told)
-            self.assertEqual(wanted, [r['id'] for r in found], told)
+            self.assertEqual(wanted, [r['id'] for r in found], str(told))
         self.assertTrue(api.incident_list(MINE, 2)[1])
 
     def _in(self, status: str) -> str:
@@ -622,7 +622,7 @@ class IncidentSuite(DatabaseTestCase):
     def test_two_at_the_same_time(self) -> None:
         found = self.incident()
         told = self.run_together(*[
-            lambda u=u, s=s: api.incident_update(  # type: ignore[misc]
+            lambda u=u, s=s: api.incident_update(
                 MINE, found, u, {'status': s})
             for u in (ME, YOU) for s in ('acknowledged', 'resolved')])
         for one in told:
@@ -779,7 +779,7 @@ class JobSuite(DatabaseTestCase):
         made = [self.ask() for _ in range(30)]
         for number in range(3):
             taken: list[list[jobs.Claim]] = self.run_together(*[
-                lambda n=n: self.claim(  # type: ignore[misc]
+                lambda n=n: self.claim(
                     f'{number}-{n}', most=3)  # noqa: B023
                 for n in range(8)])
             seen = [c.id for some in taken for c in some]
@@ -804,7 +804,7 @@ class JobSuite(DatabaseTestCase):
             return found
 
         told = self.run_together(*[
-            lambda n=n: drain(f'e{n}') for n in range(4)])  # type: ignore
+            lambda n=n: drain(f'e{n}') for n in range(4)])
         self.assertEqual(sorted(made), sorted(i for t in told for i in t))
         self.assertEqual({'complete'}, {
             r['status'] for r in api.analysis_list(MINE, ME, 100)[0]})
@@ -1058,7 +1058,7 @@ class LoadSuite(DatabaseTestCase):
             return found
 
         told = self.run_together(*[
-            lambda n=n: work(n) for n in range(50)])  # type: ignore[misc]
+            lambda n=n: work(n) for n in range(50)])
         self.assertEqual([], [
             t for t in told if isinstance(t, BaseException)])
         self.assertEqual(50, len(set(told)))

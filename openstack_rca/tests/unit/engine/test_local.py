@@ -192,7 +192,7 @@ class TestCache(TestCase):
     def test_folder_of_the_configuration_keeps_its_mode(self) -> None:
         shared = self.tmp / 'shared'
         shared.mkdir(mode=0o755)
-        self.config(group='cache', directory=str(shared))
+        self.config(group='local_cache', directory=str(shared))
         self.log('a.log', line(1, 'one'))
         self.open()
         self.assertEqual(0o755, shared.stat().st_mode & 0o777)
@@ -202,10 +202,10 @@ class TestCache(TestCase):
     def test_cache_switched_off(self) -> None:
         self.log('a.log', line(1, 'one'))
         for option in ('max_age', 'max_size'):
-            self.config(group='cache', **{option: 0})
+            self.config(group='local_cache', **{option: 0})
             self.open()
             self.assertEqual([], self.kept())
-            self.conf.clear_override(option, group='cache')
+            self.conf.clear_override(option, group='local_cache')
 
     def test_eviction_by_age(self) -> None:
         self.log('a.log', line(1, 'one'))
@@ -213,7 +213,7 @@ class TestCache(TestCase):
         self.open(other)
         old, = self.kept()
         self.release()
-        self.config(group='cache', max_age=1000)
+        self.config(group='local_cache', max_age=1000)
         os.utime(old / 'used', (1, 1))
         self.open()
         self.assertFalse(old.exists())
@@ -230,7 +230,7 @@ class TestCache(TestCase):
         for age, folder in zip((500, 900, 100), folders, strict=True):
             os.utime(folder / 'used', (folder.stat().st_mtime - age,) * 2)
         size = max(caches._size(f) for f in folders)
-        self.config(group='cache', max_size=int(size * 2.5))
+        self.config(group='local_cache', max_size=int(size * 2.5))
         self.open(self.logs / 'a')
         self.assertEqual([True, False, True],
                          [f.exists() for f in folders])
@@ -240,7 +240,7 @@ class TestCache(TestCase):
         self.log('b/x.log', line(1, 'two'))
         session = self.open(self.logs / 'a')
         os.utime(session.store.path / 'used', (1, 1))
-        self.config(group='cache', max_age=1000)
+        self.config(group='local_cache', max_age=1000)
         self.open(self.logs / 'b')
         self.assertEqual(['one'], self.texts(session))
 

@@ -13,6 +13,7 @@
 
 from collections.abc import Callable
 import json
+import pathlib
 import subprocess
 import sys
 import threading
@@ -22,9 +23,12 @@ from unittest import mock
 
 from openstack_rca import exception
 from openstack_rca.db import api
+from openstack_rca.db import clock
 from openstack_rca.db import jobs
+from openstack_rca.db import models
 from openstack_rca.engine import child
 from openstack_rca.engine import manager
+from openstack_rca.tests import base
 from openstack_rca.tests.unit.db import suite
 
 ACTOR = 'openstack_rca.tests.unit.engine.actor'
@@ -118,9 +122,7 @@ class TestJobs(TestCase):
 
     def test_the_next_job_is_done_all_the_same(self) -> None:
         self.config('engine', max_attempts=1)
-        self.ended_after_death(self.query())
-
-    def ended_after_death(self, first: str) -> None:
+        first = self.query()
         real = child.Child
         started = []
 
@@ -129,13 +131,9 @@ class TestJobs(TestCase):
             return real(module, ['kill' if len(started) < 2 else 'echo'])
 
         self._patch(child, 'Child', start)
-        with mock.patch.object(manager.Manager, '_reader',
-                               lambda made: made._ready.set()
-                               or made._stopping.wait()):
-            self.engine().start()
-            self.assertEqual('failed', self.ended(first)['status'])
-            self.assertEqual('complete',
-                             self.ended(self.query())['status'])
+        self.engine().start()
+        self.assertEqual('failed', self.ended(first)['status'])
+        self.assertEqual('complete', self.ended(self.query())['status'])
 
     def test_time_limit(self) -> None:
         self.config('engine', job_timeout=1)
@@ -160,19 +158,14 @@ class TestJobs(TestCase):
         found = self.query()
         made = manager.Manager(['echo'])
         for _ in range(3):
-            item = self.take(found)
-            made._stopping.set()
-            with mock.patch.object(made, '_stopping',
-                                   threading.Event()) as stopping, \
-                    mock.patch.object(stopping, 'wait'):
-                made._work(item, None)
+            with mock.patch.object(made._stopping, 'wait', autospec=True):
+                made._work(self.take(found), None)
         self.assertEqual([], self.claim())
         told = api.query_get(suite.MINE, found)['error']['message']
         self.assertIn('temporarily unavailable', told)
 
     def test_deleted_while_it_runs(self) -> None:
         found = self.ask()
-        self._patch(time, 'sleep', time.sleep)
         self.config('engine', lease=3)
         made = self.engine('sleep')
         made.start()
@@ -185,9 +178,10 @@ class TestJobs(TestCase):
         made = self.engine('sleep')
         made.start()
         self.until(lambda: found in made._held)
-        with mock.patch.object(made._stopping, 'wait'):
-            self.change(suite.models.JOBS,
-                        lease_until=suite.clock.now(-60))
+        with mock.patch.object(made._stopping, 'wait',
+                               autospec=True):
+            self.change(models.JOBS,
+                        lease_until=clock.now(-60))
             made._renew()
         self.assertEqual([], self.claim('e2'))
 
@@ -196,9 +190,10 @@ class TestJobs(TestCase):
         made = self.engine('sleep')
         made.start()
         self.until(lambda: found in made._held)
-        self.change(suite.models.JOBS, lease_until=suite.clock.now(-60))
+        self.change(models.JOBS, lease_until=clock.now(-60))
         other, = self.claim('e2')
-        with mock.patch.object(made._stopping, 'wait'):
+        with mock.patch.object(made._stopping, 'wait',
+                               autospec=True):
             made._renew()
         self.until(lambda: found not in made._held)
         self.assertTrue(jobs.complete(other, '{"by": "e2"}'))
@@ -244,8 +239,14 @@ class TestDatabase(TestCase):
         self.assertEqual('complete', self.ended(found)['status'])
         # It goes between the question and the answer.
         taken = jobs.claim
-        self._patch(jobs, 'claim', lambda *args: (
-            lambda some: (some and away.set(), some)[1])(taken(*args)))
+
+        def claim(*args: Any) -> list[jobs.Claim]:
+            found: list[jobs.Claim] = taken(*args)
+            if found:
+                away.set()
+            return found
+
+        self._patch(jobs, 'claim', claim)
         second = self.query()
         self.until(lambda: 'complete' in asked)
         self.assertEqual('running', self.state(second))
@@ -348,7 +349,7 @@ class TestThreads(TestCase):
         self.until(lambda: len(engine._held) == 2)
         self._stop(engine)
         for found in made:
-            row = self.row(suite.models.JOBS, found)
+            row = self.row(models.JOBS, found)
             self.assertEqual(('queued', 0, None, None), (
                 row['state'], row['attempts'], row['lease_holder'],
                 row['error']))
@@ -384,7 +385,7 @@ class TestThreads(TestCase):
         self._patch(jobs, 'claim', claim)
         made.start()
         made.wait()
-        row = self.row(suite.models.JOBS, found)
+        row = self.row(models.JOBS, found)
         self.assertEqual(('queued', 0), (row['state'], row['attempts']))
 
     def test_nothing_is_left_running(self) -> None:
@@ -405,7 +406,7 @@ class TestThreads(TestCase):
         self._stop(engine)
         self.assertNotEqual([], pids)
         for pid in pids:
-            self.assertFalse((suite.base.pathlib.Path('/proc') / str(pid))
+            self.assertFalse((pathlib.Path('/proc') / str(pid))
                              .exists())
         self.assertEqual([], [t for t in engine._threads if t.is_alive()])
 
@@ -502,12 +503,13 @@ class TestReader(TestCase):
             return self._Reader()
 
         self._patch(child, 'Child', start)
-        with mock.patch.object(made._stopping, 'wait'):
+        with mock.patch.object(made._stopping, 'wait',
+                               autospec=True):
             made._reader()
         self.assertEqual([manager._READER] * 4, started)
 
 
-class TestImports(suite.base.TestCase):
+class TestImports(base.TestCase):
 
     def test_main_process_stays_small(self) -> None:
         found = subprocess.run(

@@ -23,6 +23,7 @@ from unittest import mock
 from openstack_rca import exception
 from openstack_rca.engine import child
 from openstack_rca.engine import folder as folders
+from openstack_rca.engine import ingest
 from openstack_rca.engine import reader
 from openstack_rca.engine import state
 from openstack_rca.store import base as stores
@@ -127,10 +128,10 @@ class TestReader(test_worker.TestCase):
 
     def test_another_reader_goes_on(self) -> None:
         self._look()
-        with mock.patch.object(folders.ingest, 'ingest') as ingest:
+        with mock.patch.object(ingest, 'ingest', autospec=True) as parse:
             told, = self._look(self._reader())
         self.assertEqual(('ready', 2), (told['status'], told['events']))
-        ingest.assert_not_called()
+        parse.assert_not_called()
 
     def test_damaged_store_is_made_anew(self) -> None:
         self._look()
@@ -189,9 +190,9 @@ class TestReader(test_worker.TestCase):
                 raise exception.SourceUnreadable(path='x', reason='gone')
             real(store, events, templates, files)
 
-        with mock.patch.object(folders.ingest, '_SEGMENT', 2), \
-                mock.patch.object(folders.ingest, '_PIECE', 300), \
-                mock.patch.object(folders.ingest, '_SMALL', 10):
+        with mock.patch.object(ingest, '_SEGMENT', 2), \
+                mock.patch.object(ingest, '_PIECE', 300), \
+                mock.patch.object(ingest, '_SMALL', 10):
             with mock.patch.object(parquet.ParquetStore, 'write', write):
                 told, = self._look()
                 self.assertEqual('failed', told['status'])

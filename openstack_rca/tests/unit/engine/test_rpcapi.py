@@ -18,6 +18,7 @@ from typing import Any
 from unittest import mock
 
 import oslo_messaging as messaging
+from oslo_messaging.rpc import dispatcher
 
 from openstack_rca import rpc
 from openstack_rca.engine import manager
@@ -72,7 +73,7 @@ class TestNudge(base.TestCase):
         work.nudge.side_effect = came.set
         server = messaging.get_rpc_server(
             rpc.transport(), rpc.target('h1'), [service.Endpoint(work)],
-            access_policy=service.dispatcher.ExplicitRPCAccessPolicy)
+            access_policy=dispatcher.ExplicitRPCAccessPolicy)
         server.start()
         self.addCleanup(server.wait)
         self.addCleanup(server.stop)
@@ -81,8 +82,9 @@ class TestNudge(base.TestCase):
         self.assertEqual([], self.told)
 
     def test_without_a_bus(self) -> None:
-        with mock.patch.object(rpc, 'configured', return_value=False), \
-                mock.patch.object(rpc, 'transport') as transport:
+        with mock.patch.object(rpc, 'configured', autospec=True,
+                               return_value=False), \
+                mock.patch.object(rpc, 'transport', autospec=True) as transport:
             self._drained(rpcapi.EngineAPI())
         transport.assert_not_called()
         self.assertEqual([], self.told + self.bugs)
@@ -135,7 +137,8 @@ class TestNudge(base.TestCase):
 
     def test_after_a_fork(self) -> None:
         api = rpcapi.EngineAPI()
-        with mock.patch.object(rpc, 'configured', return_value=False):
+        with mock.patch.object(rpc, 'configured', autospec=True,
+                               return_value=False):
             self._drained(api)
             pid = os.fork()
             if not pid:

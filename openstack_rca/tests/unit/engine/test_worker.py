@@ -114,13 +114,13 @@ class TestSameAsLocally(TestCase):
     def test_events(self) -> None:
         made = self.open(control=LOGS)
         for asked in ({}, {'level': 'ERROR'}, {'service': 'nova'},
-                      {'words': ['host']}, {'limit': 2},
+                      {'words': ['No VALID', 'host']}, {'limit': 2},
                       {'since': '2026-01-01T00:00:00+00:00', 'limit': 5}):
             found = json.loads(made.answer('events', asked))
             values = dict(asked)
             if 'since' in values:
                 values['since'] = datetime.datetime.fromisoformat(
-                    str(values['since']))  # type: ignore[assignment]
+                    str(values['since']))
             opened = local.open_folder(LOGS, cache=False)
             wanted = opened.events(**values | {  # type: ignore[arg-type]
                 'limit': asked.get('limit', 1000)})

@@ -14,6 +14,7 @@
 import pathlib
 import shutil
 import tempfile
+from typing import Any
 from unittest import mock
 
 import hypothesis
@@ -186,9 +187,8 @@ class _Machine(stateful.RuleBasedStateMachine):
         self.store = parquet.ParquetStore(self.folder)
         self.model: dict[str, list[tuple[int, str]]] = {}
         self.number = 0
-        # Every segment counts as large or as small, in turn.
-        self._patches = [mock.patch.object(parquet, '_MANY', 2),
-                         mock.patch('os.fsync')]
+        self._patches: list[Any] = [mock.patch.object(parquet, '_MANY', 2),
+                         mock.patch('os.fsync', autospec=True)]
         for patch in self._patches:
             patch.start()
 
@@ -259,7 +259,8 @@ class _Machine(stateful.RuleBasedStateMachine):
     def crash_in_compact(self, large: int) -> None:
         """The new segment is there, and none was deleted yet."""
         with mock.patch.object(parquet, '_LARGE', large), \
-                mock.patch.object(parquet.ParquetStore, '_clean'):
+                mock.patch.object(parquet.ParquetStore, '_clean',
+                                  autospec=True):
             self.store.compact()
         self.store = parquet.ParquetStore(self.folder)
 
@@ -302,5 +303,5 @@ class _Machine(stateful.RuleBasedStateMachine):
 
 TestMachine = _Machine.TestCase
 TestMachine.settings = hypothesis.settings(
-    max_examples=60, stateful_step_count=20, deadline=None,
+    max_examples=25, stateful_step_count=20, deadline=None,
     suppress_health_check=list(hypothesis.HealthCheck))

@@ -150,7 +150,7 @@ class TestSnapshot(base.TestCase):
             finally:
                 done.set()
 
-        with mock.patch('os.fsync'):
+        with mock.patch('os.fsync', autospec=True):
             thread = threading.Thread(target=write)
             thread.start()
             seen = -1

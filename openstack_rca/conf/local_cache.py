@@ -14,7 +14,7 @@
 from oslo_config import cfg
 
 GROUP = cfg.OptGroup(
-    'cache',
+    'local_cache',
     title='Cache of parsed logs',
     help="""
 What a local analysis (``--log-dir``) parsed is kept, so that the next
@@ -50,7 +50,7 @@ Possible values:
 
 Related options:
 
-* ``[cache] max_size`` can delete earlier.
+* ``[local_cache] max_size`` can delete earlier.
 """),
     cfg.IntOpt(
         'max_size',
@@ -67,6 +67,6 @@ Possible values:
 
 Related options:
 
-* ``[cache] max_age``
+* ``[local_cache] max_age``
 """),
 )
