@@ -64,6 +64,7 @@ def authorize(caller: context.RequestContext, rule: str,
     :param rule: name of a rule, such as ``rca:analyses:list``
     :param target: what it is done to; the caller's own project where None
     :raises Forbidden: the policy does not allow it
+    :raises RCAException: the policy file cannot be read
     """
     if target is None:
         target = {'project_id': caller.project_id,
@@ -76,3 +77,9 @@ def authorize(caller: context.RequestContext, rule: str,
             'in to a project (--os-project-name).') from error
     except policy.PolicyNotAuthorized as error:
         raise exception.Forbidden(action=rule) from error
+    except (ValueError, TypeError, AttributeError, OSError) as error:
+        # What oslo.policy raises when it reads the file (again).
+        raise exception.RCAException(
+            'The policy file of this service cannot be read: it is no YAML '
+            'of rules. Ask its administrator to check [oslo_policy] '
+            'policy_file.') from error

@@ -162,6 +162,11 @@ def guarded(function: Callable[_P, _R]) -> Callable[_P, _R]:
                 raise exception.DatabaseUnavailable(
                     reason='it has not got the tables of this release. Run '
                     "'openstack-rca-manage db sync'.") from error
+            if any(type(e) is sqlite3.DatabaseError for e in _causes(error)):
+                raise exception.DatabaseUnavailable(
+                    reason='[database] connection names a file that is none '
+                    'of a database, or is damaged. Restore a backup, or '
+                    'name another one.') from error
             if _away(error):
                 raise exception.DatabaseUnavailable(
                     reason='it cannot be opened, or it was stopped.'
@@ -206,9 +211,7 @@ def _other_tables(error: Exception) -> bool:
 def _away(error: Exception) -> bool:
     """Whether an error means that the database is not to be had now."""
     for seen in _causes(error):
-        if (isinstance(seen, sqlite3.OperationalError)
-                # The file is none of a database, or damaged.
-                or type(seen) is sqlite3.DatabaseError):
+        if isinstance(seen, sqlite3.OperationalError):
             return True
         if type(seen).__name__ in ('InterfaceError', 'OperationalError'):
             return True

@@ -75,11 +75,11 @@ class ServiceCase(base.TestCase):
             told.setdefault(group, {}).update(values)
         made = service.Service(
             folder, connection or f'sqlite:///{folder}/rows.sqlite',
-            {'logs': logs}, cloud, told, processes=2)
+            {'logs': logs}, cloud, told, processes=1)
         service.show_logs(self, made)
         made.sync()
         self.addCleanup(made.stop)
-        made.start_api()
+        made.api.setUp()
         for _ in range(engines):
             made.start_engine()
         self.service = made
@@ -203,6 +203,7 @@ class ServiceCase(base.TestCase):
         :param words: what follows
         :param environment: the login, by default that of ``demo-admin``
         """
+        self.service.register()
         return subprocess.Popen(
             [str(pathlib.Path(sys.executable).parent / 'openstack'), 'rca',
              *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,

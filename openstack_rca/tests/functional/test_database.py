@@ -74,12 +74,12 @@ class _Suites:
                                  api.analysis_get(suite.MINE, found)['status'])
 
         def test_wrong_database(self) -> None:
-            for wrong in (
-                    lambda url: url.replace('/rca_', '/missing_'),
-                    lambda url: url.replace('//rca', '//nobody:password')):
+            for old, new in (('/rca_', '/missing_'),
+                             ('//rca', '//nobody:password')):
                 session.dispose()
-                self.config('database', connection=wrong(
-                    self.conf.database.connection))
+                url = str(self.conf.database.connection)
+                self.assertIn(old, url)
+                self.config('database', connection=url.replace(old, new))
                 self._told()
                 self.conf.clear_override('connection', group='database')
                 self.config('database', connection=self.url())

@@ -14,8 +14,10 @@
 from collections.abc import Callable
 import concurrent.futures
 import os
+import random
 import shutil
 import signal
+import string
 import time
 
 from openstack_rca.tests.functional import service_case
@@ -104,10 +106,12 @@ class TestDeath(service_case.ServiceCase):
         logs = self.tmp / 'logs'
         logs.mkdir()
         # Each line says something new, and something long.
+        chosen = random.Random(1)
         with (logs / 'nova-compute.log').open('w') as out:
             for number in range(60000):
-                out.write(LINE.format(second=number % 60, text=(
-                    f'w{number:x}q ' * 40)))
+                out.write(LINE.format(second=number % 60, text=' '.join(
+                    ''.join(chosen.choices(string.ascii_lowercase, k=8))
+                    for _ in range(30))))
         made = self.own_service(logs, engine={'job_memory': 256 << 20})
         self.assertIn('It needs more than 256 MiB of memory '
                       '([engine] job_memory)',

@@ -75,6 +75,20 @@ class TestAuthorize(base.TestCase):
         self.assertRaises(exception.Forbidden, policy.authorize,
                           self._caller('reader'), 'rca:analyses:create')
 
+    def test_broken_file(self) -> None:
+        for text in ('"rca:analyses:list": [\n', 'just text', '- a\n'):
+            self._file(text)
+            error = self.assertRaises(
+                exception.RCAException, policy.authorize,
+                self._caller('admin'), 'rca:analyses:list')
+            self.assertEqual(500, error.code)
+            self.assertIn('[oslo_policy] policy_file', str(error))
+
+    def test_broken_rule_allows_nothing(self) -> None:
+        self._file('"rca:analyses:list": "role:(("\n')
+        self.assertRaises(exception.Forbidden, policy.authorize,
+                          self._caller('admin'), 'rca:analyses:list')
+
     def test_target_is_the_project_of_the_caller(self) -> None:
         self._file('"rca:analyses:list": "project_id:%(project_id)s"\n')
         policy.authorize(self._caller(), 'rca:analyses:list')

@@ -84,18 +84,18 @@ class Engine(base.Server):
         :param module: of which, ``worker`` or ``reader``; otherwise the one
             that was forked and does the work
         """
-        words = (f'openstack_rca.engine.{module}' if module
-                 else str(self.config))
+        words = f'openstack_rca.engine.{module}'.encode()
         found = []
         for pid, since in sorted(base.descendants(self.pid)):
             try:
                 told = pathlib.Path(f'/proc/{pid}/cmdline').read_bytes()
+                parent = pathlib.Path(f'/proc/{pid}/stat').read_text(
+                    errors='replace').rpartition(')')[2].split()[1]
             except OSError:
                 continue
-            started = told.decode(errors='replace').split('\0')
-            # All have the configuration file; only these are modules.
-            if base.lives(pid, since) and words in started and (
-                    module or '-m' not in started):
+            if base.lives(pid, since) and (
+                    words in told.split(b'\0') if module
+                    else int(parent) == self.pid):
                 found.append(pid)
         return found
 
@@ -108,13 +108,24 @@ class Engine(base.Server):
         :returns: what :meth:`melt` wants
         """
         deadline = time.monotonic() + base.START_TIMEOUT
-        while not (workers := self.processes('worker')):
+        # One that is not prepared for the engine's death would live on.
+        while not (workers := self.processes('worker')) or not all(
+                map(self._ignores_hangup, workers)):
             if time.monotonic() > deadline:
                 raise base.ServerError(f'It has no worker: {self.tail()}')
             time.sleep(0.05)
         for pid in workers:
             os.kill(pid, signal.SIGSTOP)
         return workers
+
+    @staticmethod
+    def _ignores_hangup(pid: int) -> bool:
+        try:
+            told = pathlib.Path(f'/proc/{pid}/status').read_text()
+        except OSError:
+            return False
+        mask = told.partition('SigIgn:')[2].split()[0]
+        return bool(int(mask, 16) & 1 << signal.SIGHUP - 1)
 
     @staticmethod
     def melt(workers: list[int]) -> None:
@@ -314,13 +325,12 @@ def shared(case: testtools.TestCase) -> Service:
         atexit.register(_clean_up, made, os.getpid())
         _shared.append(made)
         made.sync()
-        made.start_api()
+        made.api.setUp()
         made.start_engine()
     made = _shared[0]
     made.api.start()
     for engine in made.engines:
         engine.start()
-    made.register()
     show_logs(case, made)
     return made
 

@@ -50,7 +50,8 @@ class TestLoad(base.TestCase):
         home = self.tmp / 'home'
         home.mkdir()
         (home / 'openstack.conf').write_text('[local_cache]\nmax_age = 1\n')
-        (home / 'openstack-rca.conf').write_text('[local_cache]\nmax_age = 2\n')
+        (home / 'openstack-rca.conf').write_text(
+            '[local_cache]\nmax_age = 2\n')
         self.useFixture(fixtures.EnvironmentVariable('HOME', str(home)))
         self.useFixture(fixtures.MonkeyPatch(
             'sys.argv', ['/usr/bin/openstack']))

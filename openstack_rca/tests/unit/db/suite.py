@@ -792,6 +792,23 @@ class JobSuite(DatabaseTestCase):
             self.later()
         self.assertEqual(30, len(made))
 
+    def test_tried_by_another_one_in_between(self) -> None:
+        found = self.query()
+        real = session.writer
+        calls: list[int] = []
+
+        def writer() -> Any:
+            calls.append(1)
+            if len(calls) == 1:
+                other, = self.claim('e2')
+                jobs.release(other, 'It died.')
+            return real()
+
+        with mock.patch.object(session, 'writer', writer):
+            # The attempt of the other one must not be lost.
+            self.assertEqual([], self.claim('e1'))
+        self.assertEqual(2, self.take(found).attempt)
+
     def test_all_are_taken(self) -> None:
         made = {self.ask() for _ in range(20)}
 

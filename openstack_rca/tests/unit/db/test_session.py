@@ -58,7 +58,8 @@ class TestFailures(base.TestCase):
 
     def test_file_of_something_else(self) -> None:
         (self.tmp / 'rca.sqlite').write_text('Dear diary, ' * 100)
-        self._told(f'sqlite:///{self.tmp}/rca.sqlite')
+        self.assertIn('damaged', self._told(
+            f'sqlite:///{self.tmp}/rca.sqlite'))
 
     def test_nobody_listens(self) -> None:
         for kind in ('mysql+pymysql', 'postgresql+psycopg2'):

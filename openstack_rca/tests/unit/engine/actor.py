@@ -11,8 +11,8 @@
 # under the License.
 """A process that behaves as a test tells it, for the tests of the engine.
 
-Run as ``python -m openstack_rca.tests.unit.engine.actor WHAT``. It talks like
-a worker, or breaks off in one of the ways in which a process can.
+Run as ``python -m actor WHAT`` with its folder in PYTHONPATH. It talks like a
+worker, or breaks off in one of the ways in which a process can.
 """
 
 import json

@@ -84,9 +84,9 @@ class TestNudge(base.TestCase):
     def test_without_a_bus(self) -> None:
         with mock.patch.object(rpc, 'configured', autospec=True,
                                return_value=False), \
-                mock.patch.object(rpc, 'transport', autospec=True) as transport:
+                mock.patch.object(rpc, 'transport', autospec=True) as made:
             self._drained(rpcapi.EngineAPI())
-        transport.assert_not_called()
+        made.assert_not_called()
         self.assertEqual([], self.told + self.bugs)
 
     def test_wrong_bus(self) -> None:
