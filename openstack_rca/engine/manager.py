@@ -49,6 +49,8 @@ _WATCH = 0.1
 _GRACE = 10.0
 #: Seconds in which a process has to be ready for its first job.
 _START = 120.0
+#: Seconds until another process is started for one that died idle.
+_REST = 5.0
 #: Seconds between two tries to reach a database that is away, at most.
 _AWAY = 5.0
 
@@ -249,9 +251,15 @@ class Manager:
             if self._stopping.is_set():
                 break
             idle = time.monotonic() - idle_since
-            if worker is not None and (
-                    not worker.alive()
-                    or number and idle > conf.CONF.engine.worker_idle):
+            if worker is not None and not worker.alive():
+                LOG.error('A process that waited for work is gone: %s.',
+                          worker.ending())
+                worker.end()
+                worker = None
+                # One that cannot live must not be started again at once.
+                self._stopping.wait(_REST)
+            elif (worker is not None and number
+                  and idle > conf.CONF.engine.worker_idle):
                 worker.end()
                 worker = None
         if worker is not None:
