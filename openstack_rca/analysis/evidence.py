@@ -185,7 +185,8 @@ def gather(store: stores.Store, baseline: stores.Store | None,
         pl.col('pattern').str.contains(_TOLD))['template']
     reference, current, onset = _divide(store, baseline, scope, profile,
                                         told)
-    parts = [d.detect(current, reference) for _name, d in found_by]
+    view = detectors.View(current, reference, store, query, onset)
+    parts = [d.look(view) for _name, d in found_by]
     symptoms = pl.concat(parts) if parts else detectors.no_symptoms()
     groups = _groups(current, reference, symptoms, told)
     samples = _sample(store, query, onset, groups)

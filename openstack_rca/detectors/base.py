@@ -22,8 +22,21 @@ namespace ``openstack_rca.detectors``.
 """
 
 import abc
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+import dataclasses
+import datetime
+from typing import Any
+from typing import Self
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+from openstack_rca.store import base as stores
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: Width of a window of the profile.
 WINDOW = '10s'
@@ -94,8 +107,36 @@ def seconds(table: pl.DataFrame) -> float:
     return float(span.total_seconds()) + WINDOW_SECONDS  # type: ignore
 
 
+@dataclasses.dataclass(frozen=True)
+class View:
+    """What an analysis looks at.
+
+    :param current: profile of the time under question
+    :param reference: profile of a quiet time; may be empty
+    :param store: all events
+    :param query: which of them are under question
+    :param onset: where the quiet time ends that lies before them, or None
+    """
+
+    current: pl.DataFrame
+    reference: pl.DataFrame
+    store: stores.Store
+    query: stores.Query
+    onset: datetime.datetime | None = None
+
+
 class Detector(abc.ABC):
     """Finds what is abnormal in a profile."""
+
+    def look(self, view: View) -> pl.DataFrame:
+        """What is abnormal in what an analysis looks at.
+
+        A driver overrides this one where profiles are not enough.
+
+        :param view: profiles, and the events behind them
+        :returns: symptoms, with the columns of :data:`SYMPTOMS`
+        """
+        return self.detect(view.current, view.reference)
 
     @abc.abstractmethod
     def detect(self, current: pl.DataFrame,
@@ -106,4 +147,102 @@ class Detector(abc.ABC):
         :param reference: profile of a quiet time; may be empty, then only
             what is abnormal by itself is found
         :returns: symptoms, with the columns of :data:`SYMPTOMS`
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Recording:
+    """A time of a cloud to learn from, or to be judged.
+
+    :param name: of the recording
+    :param store: its events
+    :param query: which of them
+    :param harmed: whether users were harmed; None where nobody knows
+    :param group: recordings of one group are never split between training
+        and validation; alone where empty
+    """
+
+    name: str
+    store: stores.Store
+    query: stores.Query = dataclasses.field(default_factory=stores.Query)
+    harmed: bool | None = None
+    group: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How a detector is trained.
+
+    :param seed: of everything that is random: the same seed and the same
+        recordings give the same model
+    :param learning_rate: of AdamW
+    :param weight_decay: of AdamW
+    :param batch: examples of one step
+    :param epochs: passes over the examples, at most
+    :param patience: passes without a better validation before it ends
+    :param plateau_patience: passes without a better validation before the
+        learning rate falls
+    :param plateau_factor: by which it falls
+    :param validation: share of the recordings that is held out
+    :param false_alarms: share of normal windows of the held-out recordings
+        that may be alarmed: what the threshold is set by
+    :param device: ``auto``, ``cpu``, ``cuda`` or ``mps``
+    """
+
+    seed: int = 1
+    learning_rate: float = 1e-4
+    weight_decay: float = 1e-5
+    batch: int = 256
+    epochs: int = 100
+    patience: int = 10
+    plateau_patience: int = 5
+    plateau_factor: float = 0.5
+    validation: float = 0.2
+    false_alarms: float = 0.05
+    device: str = 'auto'
+
+
+#: Called with what is being done, the share that is done, and figures such
+#: as ``loss`` and ``f1``.
+Progress = Callable[[str, float, Mapping[str, float]], None]
+
+
+class LearnedDetector(Detector):
+    """A detector with weights."""
+
+    @abc.abstractmethod
+    def fit(self, corpus: Sequence[Recording], settings: Settings,
+            progress: Progress | None = None) -> dict[str, float]:
+        """Learn.
+
+        With recordings of both labels it learns to tell them apart;
+        otherwise it learns what is normal from those that are not harmed.
+
+        :param corpus: what to learn from
+        :param settings: how
+        :param progress: called now and then
+        :returns: figures of the held-out part, by name
+        :raises InvalidInput: there is too little to learn from
+        """
+
+    @abc.abstractmethod
+    def state(self) -> 'tuple[dict[str, np.ndarray], dict[str, Any]]':
+        """What was learned: arrays, and what else JSON can hold."""
+
+    @classmethod
+    @abc.abstractmethod
+    def from_state(cls, arrays: 'Mapping[str, np.ndarray]',
+                   metadata: Mapping[str, Any]) -> Self:
+        """A detector that has learned.
+
+        :param arrays: of :meth:`state`
+        :param metadata: of :meth:`state`
+        :raises ModelError: they do not belong to this driver
+        """
+
+    @abc.abstractmethod
+    def score(self, recording: Recording) -> float:
+        """How likely it is that users were harmed, from 0 to 1.
+
+        :param recording: what is judged; its label is not looked at
         """
