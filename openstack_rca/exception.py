@@ -144,3 +144,9 @@ class JobFailed(RCAException):
     """Work that a worker could not do."""
 
     msg_fmt = '%(reason)s'
+
+
+class ModelError(RCAException):
+    """A trained model that cannot be used, kept or found."""
+
+    msg_fmt = "The model %(name)s cannot be used: %(reason)s"

@@ -26,6 +26,7 @@ from openstack_rca.api import openapi
 from openstack_rca.api import versions
 from openstack_rca.api.v1 import analyses
 from openstack_rca.api.v1 import incidents
+from openstack_rca.api.v1 import models
 from openstack_rca.api.v1 import queries
 from openstack_rca.api.v1 import sources
 from openstack_rca.engine import rpcapi
@@ -56,6 +57,8 @@ def routes(conf: cfg.ConfigOpts) -> dict[str, object]:
         '/v1/queries/{id}': queries.Query(),
         '/v1/incidents': incidents.Incidents(conf),
         '/v1/incidents/{id}': incidents.Incident(conf),
+        '/v1/models': models.Models(conf, engine),
+        '/v1/models/{id}': models.Model(conf),
         '/v1/sources': sources.Sources(),
     }
 

@@ -161,6 +161,22 @@ def _paths(max_limit: int) -> dict[str, Any]:
             patch=_operation(
                 'updateIncident', 'Take an incident a step further', 200,
                 ref('Incident'), (*_ROW, 409), body=ref('IncidentUpdate'))),
+        '/v1/models': {
+            'post': _operation(
+                'trainModel', 'Train a detector', 202, ref('Model'),
+                (403, 429), body=ref('ModelRequest')),
+            'get': _operation(
+                'listModels', 'List the models, the newest first', 200,
+                ref('Models'), (403,),
+                parameters=schemas.model_parameters(max_limit))},
+        '/v1/models/{id}': _item(
+            get=_operation('showModel', 'Show a model', 200, ref('Model'),
+                           _ROW),
+            patch=_operation('activateModel', 'Make a model the active one '
+                             'of its detector', 200, ref('Model'),
+                             (*_ROW, 409), body=ref('ModelUpdate')),
+            delete=_operation('deleteModel', 'Delete a model; work on it is '
+                              'dropped', 204, None, (*_ROW, 409))),
         '/v1/sources': {
             'get': _operation('listSources', 'List what the engines read',
                               200, ref('Sources'), (403,))},

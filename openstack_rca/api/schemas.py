@@ -168,6 +168,87 @@ INCIDENT_UPDATE: Schema = {
 }
 
 
+ORIGINS = ['shipped', 'trained', 'imported']
+
+
+def _number(least: float, most: float, description: str) -> Schema:
+    return {'type': 'number', 'minimum': least, 'maximum': most,
+            'description': description}
+
+
+def _integer(least: int, most: int, description: str) -> Schema:
+    return _number(least, most, description) | {'type': 'integer'}
+
+
+_NAME: Schema = {
+    **_text(64, 1), 'pattern': '^[a-z][a-z0-9_-]*$',
+    'x-message': 'takes small letters, digits, hyphens and underscores only'}
+
+#: Of the body of POST /v1/models.
+MODEL_REQUEST: Schema = {
+    'type': 'object',
+    'description': 'A detector to train. What happened in the times of '
+                   'labels and verdicts is known; the rest is taken for '
+                   'ordinary operation.',
+    'properties': {
+        'detector': {**_NAME, 'description': 'Name of the detector.'},
+        'sources': _texts(100, 64, 'Names of the sources to learn from; all '
+                                   'where none is named.'),
+        'since': _SINCE,
+        'until': _UNTIL,
+        'labels': {
+            'type': 'array', 'maxItems': 1000, 'default': [],
+            'description': 'Times in which users were harmed, or not.',
+            'items': {
+                'type': 'object',
+                'properties': {
+                    'since': {'type': 'string', 'format': 'date-time'},
+                    'until': {'type': 'string', 'format': 'date-time'},
+                    'harmed': {'type': 'boolean'}},
+                'required': ['since', 'until', 'harmed'],
+                'additionalProperties': False}},
+        'verdicts': {
+            'type': 'boolean', 'default': False,
+            'description': 'Make labels of the ratings of analyses in this '
+                           'project, too.'},
+        'settings': {
+            'type': 'object', 'default': {},
+            'properties': {
+                'seed': _integer(0, 2**31 - 1, 'Of all that is random.'),
+                'learning_rate': _number(1e-9, 1, 'Of AdamW.'),
+                'weight_decay': _number(0, 1, 'Of AdamW.'),
+                'batch': _integer(1, 65536, 'Examples of one step.'),
+                'epochs': _integer(1, 10000, 'Passes, at most.'),
+                'patience': _integer(1, 10000, 'Passes without a better '
+                                     'validation before it ends.'),
+                'plateau_patience': _integer(
+                    1, 10000, 'Passes without a better validation before '
+                    'the learning rate falls.'),
+                'plateau_factor': _number(0.001, 0.999, 'By which it '
+                                          'falls.'),
+                'validation': _number(0.01, 0.9, 'Share that is held out.'),
+                'false_alarms': _number(
+                    0, 0.5, 'Share of normal windows that may be alarmed.'),
+            },
+            'additionalProperties': False},
+    },
+    'required': ['detector'],
+    'additionalProperties': False,
+}
+
+MODEL_UPDATE: Schema = {
+    'type': 'object',
+    'properties': {'active': {
+        'type': 'boolean', 'const': True,
+        'description': 'Makes it the one that its detector uses; an older '
+                       'one, to roll back.',
+        'x-message': 'must be true: to deactivate a model, activate another '
+                     'one'}},
+    'required': ['active'],
+    'additionalProperties': False,
+}
+
+
 def _parameters(max_limit: int, **filters: Schema) -> Schema:
     return {
         'type': 'object',
@@ -199,6 +280,12 @@ def query_parameters(max_limit: int) -> Schema:
 def incident_parameters(max_limit: int) -> Schema:
     """Of the query string of GET /v1/incidents."""
     return _parameters(max_limit, status=_one_of(INCIDENT_STATUSES))
+
+
+def model_parameters(max_limit: int) -> Schema:
+    """Of the query string of GET /v1/models."""
+    return _parameters(max_limit, status=_one_of(STATUSES), detector=_NAME,
+                       origin=_one_of(ORIGINS))
 
 
 # What comes out. Clients must pass over fields that they do not know:
@@ -336,6 +423,43 @@ _SOURCE = _whole(
     error=_MAYBE_TEXT, updated_at=_TIME, events=_COUNT, bytes=_COUNT,
     files=_list_of(_OBJECT), skipped=_list_of(_OBJECT))
 
+_MODEL_SUMMARY = _whole(
+    id=_ID, detector=_TEXT, version=_MAYBE_TEXT, origin=_one_of(ORIGINS),
+    status=_one_of(STATUSES), active={'type': 'boolean'},
+    host={**_MAYBE_TEXT, 'description': 'The engine whose store has the '
+                                        'weights; null where each has '
+                                        'them.'},
+    project_id=_MAYBE_TEXT, user_id=_MAYBE_TEXT, sources=_list_of(_TEXT),
+    progress={'type': ['object', 'null'], 'properties': {
+        'what': _TEXT, 'share': {'type': 'number'}, 'figures': _OBJECT}},
+    error=_maybe('Failure'), **_LIFE)
+
+_MAYBE_OBJECT: Schema = {'type': ['object', 'null']}
+_MAYBE_NUMBER: Schema = {'type': ['number', 'null']}
+
+_MODEL_DETAILS = _whole(
+    trained_at=_MAYBE_TIME, trained_on=_MAYBE_OBJECT,
+    settings=_MAYBE_OBJECT, metrics=_MAYBE_OBJECT, thresholds=_MAYBE_OBJECT,
+    libraries=_MAYBE_OBJECT, sha256=_MAYBE_TEXT,
+    bytes={'type': ['integer', 'null'], 'minimum': 0},
+    request=_MAYBE_OBJECT,
+    drift={
+        **_whole(age_days=_MAYBE_NUMBER, unseen_templates=_SHARE,
+                 unseen_events=_SHARE, psi=_MAYBE_NUMBER,
+                 measured_at=_MAYBE_TIME, stale={'type': 'boolean'},
+                 reasons=_list_of(_TEXT)),
+        'type': ['object', 'null'],
+        'description': 'How it fits what is logged lately. What was not '
+                       'measured is null.'},
+    activations=_list_of(_whole(activated_at=_TIME, activated_by=_TEXT)))
+
+_MODEL = {
+    'type': 'object',
+    'properties': {**_MODEL_SUMMARY['properties'],
+                   **_MODEL_DETAILS['properties']},
+    'required': [*_MODEL_SUMMARY['required'], *_MODEL_DETAILS['required']],
+}
+
 _VERSION = _whole(
     id=_TEXT, status=_TEXT, min_version=_TEXT, version=_TEXT, updated=_TIME,
     links=_list_of(ref('Link')))
@@ -362,6 +486,11 @@ COMPONENTS: dict[str, Schema] = {
     'IncidentUpdate': INCIDENT_UPDATE,
     'Incident': _INCIDENT,
     'Incidents': _page('incidents', 'Incident'),
+    'ModelRequest': MODEL_REQUEST,
+    'ModelUpdate': MODEL_UPDATE,
+    'ModelSummary': _MODEL_SUMMARY,
+    'Models': _page('models', 'ModelSummary'),
+    'Model': _MODEL,
     'Source': _SOURCE,
     'Sources': _whole(sources=_list_of(ref('Source'))),
 }

@@ -40,8 +40,8 @@ _INTEGER = re.compile(r'-?[0-9]{1,9}', re.ASCII)
 _FORBIDDEN = re.compile('[\x00\ud800-\udfff]')
 
 _TYPES = {'array': 'a list', 'boolean': 'true or false',
-          'integer': 'an integer', 'null': 'null', 'object': 'an object',
-          'string': 'a string'}
+          'integer': 'an integer', 'null': 'null', 'number': 'a number',
+          'object': 'an object', 'string': 'a string'}
 
 _FORMATS = {
     'date-time': 'must be a time with its offset from UTC, such as '

@@ -19,6 +19,7 @@ import sys
 from oslo_config import cfg
 
 from openstack_rca import exception
+from openstack_rca.cmd import manage_models
 
 
 def _positive(text: str) -> int:
@@ -211,6 +212,7 @@ def add_command_parsers(
         help='Worker processes, default: one a core')
     parser.set_defaults(func=evaluate)
     _add_db_parsers(subparsers)
+    manage_models.add_parsers(subparsers, _load)
 
 
 def run(argv: list[str]) -> int:

@@ -20,12 +20,13 @@ from openstack_rca.conf import detectors
 from openstack_rca.conf import engine
 from openstack_rca.conf import limits
 from openstack_rca.conf import local_cache
+from openstack_rca.conf import models
 from openstack_rca.conf import sources
 
 GROUPS: tuple[tuple[cfg.OptGroup, tuple[cfg.Opt, ...]], ...] = tuple(
     (module.GROUP, module.OPTIONS)
     for module in (default, analysis, api, detectors, engine, limits,
-                   local_cache, sources))
+                   local_cache, models, sources))
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:

@@ -45,9 +45,13 @@ def ping() -> None:
 # Jobs, in general
 
 
-def _insert_job(connection: sa.Connection, kind: str, project_id: str,
-                user_id: str, request: dict[str, Any],
-                max_queued: int) -> dict[str, Any]:
+def insert_job(connection: sa.Connection, kind: str, project_id: str,
+               user_id: str, request: dict[str, Any],
+               max_queued: int) -> dict[str, Any]:
+    """Write a job, in a transaction of somebody else.
+
+    :raises TooManyJobs: the project has as many unfinished ones already
+    """
     jobs = models.JOBS
     count = connection.execute(
         sa.select(sa.func.count()).select_from(jobs).where(
@@ -94,8 +98,8 @@ def analysis_create(project_id: str, user_id: str, request: dict[str, Any],
     :raises TooManyJobs: the project has as many already
     """
     with session.writer() as connection:
-        job = _insert_job(connection, rows.ANALYSIS, project_id, user_id,
-                          request, max_queued)
+        job = insert_job(connection, rows.ANALYSIS, project_id, user_id,
+                         request, max_queued)
         row = {
             'id': job['id'], 'project_id': project_id, 'user_id': user_id,
             'status': rows.QUEUED, 'issue': request.get('issue') or '',
@@ -238,8 +242,8 @@ def query_create(project_id: str, user_id: str, kind: str,
     :raises TooManyJobs: the project has as many already
     """
     with session.writer() as connection:
-        return rows.query(_insert_job(connection, kind, project_id, user_id,
-                                      request, max_queued))
+        return rows.query(insert_job(connection, kind, project_id, user_id,
+                                     request, max_queued))
 
 
 @session.guarded
@@ -251,7 +255,8 @@ def query_list(project_id: str, limit: int, marker: str | None = None,
     :raises MarkerNotFound: there is no such query in the project
     """
     table = models.JOBS
-    conditions = [table.c.kind != rows.ANALYSIS]
+    conditions: list[sa.ColumnElement[bool]] = [
+        table.c.kind.not_in(rows.WITH_ROWS)]
     if status is not None:
         conditions.append(table.c.state == status)
     if kind is not None:
@@ -274,7 +279,7 @@ def query_get(project_id: str, query_id: str) -> dict[str, Any]:
     with session.reader() as connection:
         row = connection.execute(sa.select(table).where(
             table.c.id == query_id, table.c.project_id == project_id,
-            table.c.kind != rows.ANALYSIS)).mappings().first()
+            table.c.kind.not_in(rows.WITH_ROWS))).mappings().first()
         if row is None:
             raise exception.NotFound(what='query', id=query_id)
         return rows.query(row)

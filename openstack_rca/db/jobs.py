@@ -19,6 +19,7 @@ Each function raises :class:`exception.DatabaseUnavailable` when the database
 cannot be used.
 """
 
+from collections.abc import Collection
 import dataclasses
 import json
 from typing import Any
@@ -38,7 +39,7 @@ class Claim:
     """A job that this engine holds.
 
     :param id: of the job
-    :param kind: ``analysis``, ``events`` or ``trace``
+    :param kind: ``analysis``, ``events``, ``trace`` or ``train``
     :param project_id: whose job it is
     :param request: what was asked
     :param holder: name of the holder
@@ -53,6 +54,10 @@ class Claim:
     attempt: int
 
 
+#: Where the row is that a job works on, by its kind.
+_ROWS = {rows.ANALYSIS: models.ANALYSES, rows.TRAIN: models.MODELS}
+
+
 def _held(claim: Claim) -> sa.ColumnElement[bool]:
     table = models.JOBS
     return sa.and_(table.c.id == claim.id, table.c.state == rows.RUNNING,
@@ -61,8 +66,8 @@ def _held(claim: Claim) -> sa.ColumnElement[bool]:
 
 
 @session.guarded
-def claim(holder: str, lease: int, most: int,
-          max_attempts: int) -> list[Claim]:
+def claim(holder: str, lease: int, most: int, max_attempts: int,
+          held: Collection[str] = ()) -> list[Claim]:
     """Take jobs that wait, or whose holder went away, the oldest first.
 
     Jobs whose holders went away too often fail here.
@@ -71,17 +76,20 @@ def claim(holder: str, lease: int, most: int,
     :param lease: seconds until others may take them
     :param most: how many to take
     :param max_attempts: how often a job is tried
+    :param held: ids of jobs that this engine has not let go of yet, though
+        their leases may have run out while the database was away
     """
     table = models.JOBS
+    free = table.c.id.not_in(held)
     lost = sa.and_(table.c.state == rows.RUNNING,
-                   table.c.lease_until < clock.now())
+                   table.c.lease_until < clock.now(), free)
     wanted = (table.c.id, table.c.kind, table.c.project_id, table.c.request,
               table.c.attempts, table.c.error)
     with session.reader() as connection:
         found = list(connection.execute(sa.select(*wanted).where(lost)
                                         .limit(most + 8)).mappings())
         found += connection.execute(
-            sa.select(*wanted).where(table.c.state == rows.QUEUED)
+            sa.select(*wanted).where(table.c.state == rows.QUEUED, free)
             # Some more, for those that another engine takes first.
             .order_by(table.c.created_at, table.c.id).limit(most + 8)
         ).mappings()
@@ -118,10 +126,8 @@ def _take(row: Any, mine: sa.ColumnElement[bool], holder: str,
             started_at=rows.utcnow()))
         if not taken.rowcount:
             return None
-        if row['kind'] == rows.ANALYSIS:
-            connection.execute(models.ANALYSES.update().where(
-                models.ANALYSES.c.id == row['id']).values(
-                    status=rows.RUNNING, started_at=rows.utcnow()))
+        _follow(connection, row['id'], row['kind'], status=rows.RUNNING,
+                started_at=rows.utcnow())
     return Claim(row['id'], row['kind'], row['project_id'],
                  json.loads(row['request']), holder, row['attempts'] + 1)
 
@@ -171,9 +177,8 @@ def release(item: Claim, reason: str | None, counted: bool = True) -> bool:
                 state=rows.QUEUED, lease_until=None, lease_holder=None,
                 error=rows.failure(reason) if reason else None,
                 attempts=item.attempt if counted else item.attempt - 1))
-        if done.rowcount and item.kind == rows.ANALYSIS:
-            connection.execute(models.ANALYSES.update().where(
-                models.ANALYSES.c.id == item.id).values(status=rows.QUEUED))
+        if done.rowcount:
+            _follow(connection, item.id, item.kind, status=rows.QUEUED)
         return bool(done.rowcount)
 
 
@@ -200,6 +205,8 @@ def complete(item: Claim, result: str) -> bool:
     :returns: whether it was still held
     """
     with session.writer() as connection:
+        if item.kind == rows.TRAIN:
+            return _trained(connection, item, result)
         if item.kind != rows.ANALYSIS:
             return _end(connection, item.id, item.kind, _held(item),
                         rows.COMPLETE, result=result)
@@ -230,11 +237,38 @@ def _end(connection: sa.Connection, job_id: str, kind: str,
     done = connection.execute(models.JOBS.update().where(condition).values(
         state=state, error=error, result=result, lease_until=None,
         lease_holder=None, finished_at=now))
-    if done.rowcount and kind == rows.ANALYSIS:
-        connection.execute(models.ANALYSES.update().where(
-            models.ANALYSES.c.id == job_id).values(
-                status=state, error=error, finished_at=now))
+    if done.rowcount:
+        _follow(connection, job_id, kind, status=state, error=error,
+                finished_at=now)
     return bool(done.rowcount)
+
+
+def _follow(connection: sa.Connection, job_id: str, kind: str,
+            **values: Any) -> None:
+    """Change the row that a job works on, where there is one."""
+    table = _ROWS.get(kind)
+    if table is not None:
+        connection.execute(table.update().where(
+            table.c.id == job_id).values(values))
+
+
+def _trained(connection: sa.Connection, item: Claim, result: str) -> bool:
+    """Write down a model that is trained.
+
+    :param result: what it says of itself, and the ``host`` that has it
+    """
+    if not _end(connection, item.id, item.kind, _held(item), rows.COMPLETE):
+        return False
+    table = models.MODELS
+    document = json.loads(result)
+    # An engine that was started in between may have found it in its store.
+    connection.execute(table.delete().where(
+        table.c.detector == document['detector'],
+        table.c.version == document['version'], table.c.id != item.id))
+    _follow(connection, item.id, item.kind, version=document['version'],
+            host=document.pop('host'), document=rows.dump(document),
+            progress=None)
+    return True
 
 
 def _open_incident(connection: sa.Connection, item: Claim,
@@ -328,10 +362,12 @@ def purge(days: float, most: int = 1000) -> dict[str, int]:
     :param most: rows of one transaction
     :returns: how many rows of each kind were deleted
     """
-    counts = {'analyses': 0, 'queries': 0, 'incidents': 0, 'sources': 0}
+    counts = {'analyses': 0, 'queries': 0, 'incidents': 0, 'models': 0,
+              'sources': 0}
     age = -int(days * 86400)
     jobs, analyses = models.JOBS, models.ANALYSES
     incidents, sources = models.INCIDENTS, models.SOURCES
+    trained = models.MODELS
     alive = sa.select(incidents.c.analysis_id).where(
         incidents.c.status != 'resolved',
         incidents.c.analysis_id.is_not(None))
@@ -343,8 +379,12 @@ def purge(days: float, most: int = 1000) -> dict[str, int]:
             analyses.c.finished_at < clock.now(age),
             analyses.c.id.not_in(alive))),
         ('queries', jobs, sa.and_(
-            jobs.c.kind != rows.ANALYSIS,
+            jobs.c.kind.not_in(rows.WITH_ROWS),
             jobs.c.finished_at < clock.now(age))),
+        # Of the others, operators take leave themselves.
+        ('models', trained, sa.and_(
+            trained.c.status.in_((rows.FAILED, 'deleting')),
+            trained.c.finished_at < clock.now(age))),
     )
     for what, table, old in steps:
         while True:
@@ -354,9 +394,10 @@ def purge(days: float, most: int = 1000) -> dict[str, int]:
                 if not ids:
                     break
                 connection.execute(table.delete().where(table.c.id.in_(ids)))
-                if what == 'analyses':
+                if what in ('analyses', 'models'):
                     connection.execute(
                         jobs.delete().where(jobs.c.id.in_(ids)))
+                if what == 'analyses':
                     connection.execute(incidents.update().where(
                         incidents.c.analysis_id.in_(ids)).values(
                             analysis_id=None))

@@ -159,3 +159,57 @@ SOURCES = sa.Table(
     sa.Column('files', _long(), nullable=False),
     sa.Column('skipped', _long(), nullable=False),
     **_MYSQL)
+
+# Trained models, and those that are being trained. They serve the cloud, not
+# a project; whose idea one was is told all the same.
+MODELS = sa.Table(
+    'models', METADATA,
+    # That of the job which trains it, or trained it.
+    sa.Column('id', sa.String(36), primary_key=True),
+    sa.Column('detector', sa.String(64), nullable=False),
+    # None before it is trained.
+    sa.Column('version', sa.String(64)),
+    sa.Column('origin', sa.String(16), nullable=False),
+    sa.Column('status', sa.String(16), nullable=False),
+    # The engine whose store holds it; None where each has it.
+    sa.Column('host', sa.String(255)),
+    sa.Column('project_id', sa.String(64)),
+    sa.Column('user_id', sa.String(64)),
+    # What it is to be trained on.
+    sa.Column('sources', sa.Text(), nullable=False),
+    sa.Column('progress', sa.Text()),
+    sa.Column('error', sa.Text()),
+    sa.Column('created_at', _moment(), nullable=False),
+    sa.Column('started_at', _moment()),
+    sa.Column('finished_at', _moment()),
+    sa.Column('document', _long()),
+    sa.Column('drift', sa.Text()),
+    sa.Index('uq_models_detector_version', 'detector', 'version',
+             unique=True),
+    sa.Index(None, 'created_at', 'id'),
+    sa.Index(None, 'status', 'finished_at'),
+    **_MYSQL)
+
+# Which model of a detector is active. Without a row it is the newest one that
+# came with the package.
+ACTIVE_MODELS = sa.Table(
+    'active_models', METADATA,
+    sa.Column('detector', sa.String(64), primary_key=True),
+    # An active model cannot be deleted, not even in the same moment.
+    sa.Column('model_id', sa.String(36),
+              sa.ForeignKey('models.id'), nullable=False),
+    sa.Column('activated_at', _moment(), nullable=False),
+    sa.Column('activated_by', sa.String(64), nullable=False),
+    sa.Index(None, 'model_id'),
+    **_MYSQL)
+
+# Each step, for those who ask later.
+ACTIVATIONS = sa.Table(
+    'activations', METADATA,
+    sa.Column('id', sa.Integer(), primary_key=True),
+    sa.Column('detector', sa.String(64), nullable=False),
+    sa.Column('version', sa.String(64), nullable=False),
+    sa.Column('activated_at', _moment(), nullable=False),
+    sa.Column('activated_by', sa.String(64), nullable=False),
+    sa.Index(None, 'detector', 'id'),
+    **_MYSQL)

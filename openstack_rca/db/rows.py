@@ -29,6 +29,9 @@ FAILED = 'failed'
 UNFINISHED = (QUEUED, RUNNING)
 
 ANALYSIS = 'analysis'
+TRAIN = 'train'
+#: Kinds of jobs that work on a row of another table; others are queries.
+WITH_ROWS = (ANALYSIS, TRAIN)
 
 #: NUL, and halves of characters: no database takes them all.
 _UNSTORABLE = re.compile('[\x00\ud800-\udfff]')
@@ -132,27 +135,28 @@ def incident(row: Row) -> dict[str, Any]:
 
 def page(connection: sa.Connection, statement: sa.Select[Any],
          table: sa.Table, conditions: list[sa.ColumnElement[bool]],
-         what: str, project_id: str, limit: int,
+         what: str, project_id: str | None, limit: int,
          marker: str | None) -> tuple[list[sa.RowMapping], bool]:
-    """One page of a project's rows, the newest first.
+    """One page of rows, the newest first.
 
     :param connection: where to read
     :param statement: selects from the table
-    :param table: has ``id``, ``project_id`` and ``created_at``
+    :param table: has ``id``, ``created_at`` and perhaps ``project_id``
     :param conditions: which rows are listed
     :param what: what a row is, in words
+    :param project_id: whose rows; None where they belong to no project
     :param limit: rows of the page
     :param marker: id of the row before the page
     :returns: the rows, and whether there are more
     :raises MarkerNotFound: the project has no such row
     """
-    wanted = sa.select(table.c.id).where(
-        table.c.project_id == project_id, *conditions)
+    visible = (sa.true() if project_id is None
+               else table.c.project_id == project_id)
+    wanted = sa.select(table.c.id).where(visible, *conditions)
     if marker is not None:
         created = connection.execute(
             sa.select(table.c.created_at).where(
-                table.c.id == marker,
-                table.c.project_id == project_id)).scalar()
+                table.c.id == marker, visible)).scalar()
         if created is None:
             raise exception.MarkerNotFound(what=what, id=marker)
         # The first condition follows from the second, and is what an index

@@ -19,6 +19,7 @@ Threads of the engine::
     slot N   one job at a time, in a process of its own; keeps the limits
     reader   starts the process that reads the sources, and writes what it
              tells into the database
+    models   writes down the models that there are, deletes and measures them
 
 None of them imports what analyses need: this process stays small, and has
 its hands free.
@@ -37,7 +38,9 @@ from oslo_log import log as logging
 from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.db import jobs
+from openstack_rca.db import models_api
 from openstack_rca.engine import child
+from openstack_rca.engine import keeper
 
 LOG = logging.getLogger(__name__)
 
@@ -53,6 +56,9 @@ _START = 120.0
 _REST = 5.0
 #: Seconds between two tries to reach a database that is away, at most.
 _AWAY = 5.0
+
+#: Seconds between two looks at the models.
+_KEEP = 5.0
 
 #: Seconds after which a process that reads was healthy before it ended.
 _HEALTHY = 300.0
@@ -93,7 +99,7 @@ class Manager:
                         'logs, and can answer nothing from them.')
         for name, function in (
                 ('claims', self._claim), ('leases', self._renew),
-                ('reader', self._reader),
+                ('reader', self._reader), ('models', self._models),
                 *((f'slot {number}', functools.partial(self._slot, number))
                   for number in range(settings.workers))):
             thread = threading.Thread(
@@ -186,12 +192,13 @@ class Manager:
             return
         settings = conf.CONF.engine
         with self._news:
-            free = settings.workers - len(self._held)
+            held = tuple(self._held)
+            free = settings.workers - len(held)
         found: Any = ()
         if free > 0:
             found = self._database(
                 'Looking for jobs', jobs.claim, self.holder, settings.lease,
-                free, settings.max_attempts)
+                free, settings.max_attempts, held)
             if found is _NONE:
                 self._stopping.wait(1.0)
                 return
@@ -355,17 +362,24 @@ class Manager:
         if not worker.send({'id': item.id, 'kind': item.kind,
                             'request': item.request}):
             raise EOFError
+        limit, option = settings.job_timeout, '[engine] job_timeout'
+        if item.kind == 'train':
+            limit = conf.CONF.models.train_timeout
+            option = '[models] train_timeout'
         # The time of a job begins when its process does.
-        end = time.monotonic() + settings.job_timeout
+        end = time.monotonic() + limit
         started = time.monotonic()
         stop_at: float | None = None
         while True:
             answer = worker.receive(_WATCH)
             now = time.monotonic()
             if answer is not None and answer.get('ready'):
-                end = now + settings.job_timeout
+                end = now + limit
                 continue
-            if answer is not None:
+            if answer is not None and 'progress' in answer:
+                self._database('Writing progress', models_api.model_progress,
+                               item, answer['progress'])
+            elif answer is not None:
                 return answer
             if item.id in self._lost:
                 return None
@@ -382,10 +396,9 @@ class Manager:
                             '([engine] job_memory). Ask about a shorter '
                             'time.')
                 return None
-            if now > max(end, started + min(settings.job_timeout, _START)):
-                self._limit(item, worker, f'It took more than '
-                            f'{settings.job_timeout} s ([engine] '
-                            'job_timeout). Ask about a shorter time.')
+            if now > max(end, started + min(limit, _START)):
+                self._limit(item, worker, f'It took more than {limit} s '
+                            f'({option}). Ask about a shorter time.')
                 return None
 
     def _limit(self, item: jobs.Claim, worker: child.Child,
@@ -395,6 +408,15 @@ class Manager:
         worker.end()
         LOG.error('Job %s: %s', item.id, reason)
         self._persist('Writing an error', item, jobs.fail, reason, 500)
+
+    # Models
+
+    def _models(self) -> None:
+        """Look after the models until the end."""
+        kept = keeper.Keeper(self._args, self._stopping.wait)
+        while not self._stopping.is_set():
+            kept.look()
+            self._stopping.wait(_KEEP)
 
     # The reader
 

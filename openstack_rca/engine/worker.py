@@ -34,6 +34,7 @@ from openstack_rca.engine import folder as folders
 from openstack_rca.engine import pipe
 from openstack_rca.engine import session
 from openstack_rca.engine import state
+from openstack_rca.engine import trainer
 from openstack_rca.store import base as stores
 from openstack_rca.store import union
 
@@ -105,11 +106,14 @@ class Worker:
             store = union.UnionStore(state.root(), self._stores)
         return session.Session(store, skipped)
 
-    def answer(self, kind: str, request: dict[str, Any]) -> str:
+    def answer(self, kind: str, request: dict[str, Any],
+               told: trainer.Told | None = None) -> str:
         """The result of a job, as JSON.
 
-        :param kind: ``analysis``, ``events`` or ``trace``
+        :param kind: ``analysis``, ``events``, ``trace``, ``train`` or
+            ``measure``
         :param request: what was asked, in the shape of the API
+        :param told: called with the progress of a training
         :raises RCAException: there is no answer, and why
         """
         opened = self._session()
@@ -136,6 +140,11 @@ class Worker:
             return fitted({'events': events}, limit)
         if kind == 'trace':
             return fitted(opened.trace(request['request_id']), MOST_EVENTS)
+        if kind == 'train':
+            return trainer.train_job(request, self._stores, told)
+        if kind == 'measure':
+            return json.dumps(trainer.measure(request['active'],
+                                              self._stores))
         raise exception.InvalidInput(
             reason=f"This engine does not know the kind of work '{kind}'. "
                    'It may be older than the API.')
@@ -176,10 +185,11 @@ def _moment(text: str | None) -> datetime.datetime | None:
     return datetime.datetime.fromisoformat(text) if text else None
 
 
-def _message(worker: Worker, job: dict[str, Any]) -> dict[str, Any]:
+def _message(worker: Worker, job: dict[str, Any],
+             told: trainer.Told | None = None) -> dict[str, Any]:
     """What comes of a job."""
     try:
-        return {'result': worker.answer(job['kind'], job['request'])}
+        return {'result': worker.answer(job['kind'], job['request'], told)}
     except exception.RCAException as error:
         return {'error': str(error), 'code': error.code}
     except BaseException as error:
@@ -212,7 +222,8 @@ def main() -> None:
             LOG.debug('Not warm: %s', error)
         ends.send({'ready': True})
         while (job := ends.receive()) is not None:
-            ends.send(_message(worker, job))
+            ends.send(_message(worker, job, lambda progress: ends.send(
+                {'progress': progress})))
     except BrokenPipeError:
         LOG.debug('The engine is gone')
     finally:

@@ -51,7 +51,9 @@ _HINTS = {
 _LISTS = (('/analyses/', '"openstack rca analysis list" shows those that '
                          'there are.'),
           ('/incidents/', '"openstack rca incident list" shows those that '
-                          'there are.'))
+                          'there are.'),
+          ('/models/', '"openstack rca model list" shows those that there '
+                       'are.'))
 
 _ADDRESS = re.compile(r'https?://[^\s\'")]+')
 _TLS = re.compile(r'\bSSL|certificate', re.IGNORECASE)

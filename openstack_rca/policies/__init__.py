@@ -17,6 +17,7 @@ from oslo_policy import policy
 
 from openstack_rca.policies import analyses
 from openstack_rca.policies import incidents
+from openstack_rca.policies import models
 from openstack_rca.policies import queries
 from openstack_rca.policies import sources
 
@@ -24,4 +25,5 @@ from openstack_rca.policies import sources
 def list_rules() -> list[policy.DocumentedRuleDefault]:
     """All rules, for the enforcer and for oslo.policy's tools."""
     return list(itertools.chain(
-        analyses.RULES, incidents.RULES, queries.RULES, sources.RULES))
+        analyses.RULES, incidents.RULES, models.RULES, queries.RULES,
+        sources.RULES))

@@ -321,17 +321,19 @@ def add_scope_options(parser: argparse.ArgumentParser,
             group.add_argument(option, metavar=metavar, dest=dest, help=text)
 
 
-def add_wait_options(parser: argparse.ArgumentParser) -> Any:
+def add_wait_options(parser: argparse.ArgumentParser,
+                     default: int = WAIT_TIMEOUT) -> Any:
     """Add the options of those who wait for the service.
 
     :param parser: where to add them
+    :param default: seconds that are waited where nobody says
     :returns: their group
     """
     group = parser.add_argument_group('service')
     group.add_argument(
         '--wait-timeout', metavar='<seconds>', type=positive,
         help=f'How long to wait for the answer of the service, default: '
-             f'{WAIT_TIMEOUT}')
+             f'{default}')
     return group
 
 
@@ -415,12 +417,28 @@ def wait(call: Callable[..., Any], job: Any, timeout: float) -> Any:
         before = looked.document.get('queue_position')
         if status == 'queued' and isinstance(before, int):
             text += f' ({before} before it)'
+        text += _training(looked.document.get('progress'))
         progress.note(text)
 
     try:
         return call(job, timeout, told if progress.shown else None)
     finally:
         progress.clear()
+
+
+def _training(progress: Any) -> str:
+    """How far a training is, in words."""
+    from openstack_rca.osc import text as text_utils
+    if not isinstance(progress, dict):
+        return ''
+    share, figures = progress.get('share'), progress.get('figures')
+    told = [str(progress.get('what') or 'training')]
+    if isinstance(share, (int, float)):
+        told.append(f'{share:.0%}')
+    if isinstance(figures, dict):
+        told += [f'{name} {value:.4g}' for name, value in figures.items()
+                 if isinstance(value, (int, float))]
+    return text_utils.shorten(text_utils.visible(': ' + ', '.join(told)), 120)
 
 
 def reason(job: Any) -> str:

@@ -23,11 +23,12 @@ from openstack import proxy
 
 from openstack_rca.sdk.v1 import analysis as _analysis
 from openstack_rca.sdk.v1 import incident as _incident
+from openstack_rca.sdk.v1 import model as _model
 from openstack_rca.sdk.v1 import query as _query
 from openstack_rca.sdk.v1 import rating as _rating
 from openstack_rca.sdk.v1 import source as _source
 
-JobT = TypeVar('JobT', _analysis.Analysis, _query.Query)
+JobT = TypeVar('JobT', _analysis.Analysis, _model.Model, _query.Query)
 
 #: Seconds between looks at a job: the first ones come quickly, since many an
 #: answer takes less than a second.
@@ -53,6 +54,7 @@ class Proxy(proxy.Proxy):
     _resource_registry = {
         'analysis': _analysis.Analysis,
         'incident': _incident.Incident,
+        'model': _model.Model,
         'query': _query.Query,
         'rating': _rating.Rating,
         'source': _source.Source,
@@ -239,6 +241,68 @@ class Proxy(proxy.Proxy):
         """
         return self.update_incident(incident, status='open')
 
+    def train_model(self, detector: str, **attrs: Any) -> _model.Model:
+        """Have a detector trained; that takes a while.
+
+        :param detector: its name
+        :param attrs: ``sources``, ``since``, ``until``, ``labels``,
+            ``verdicts``, ``settings``; what is None is left out
+        :returns: the model, queued
+        """
+        return self._create(_model.Model, detector=detector, **_given(attrs))
+
+    def models(self, **query: Any) -> Generator[_model.Model, None, None]:
+        """List the models of the cloud, newest first.
+
+        :param query: ``detector``, ``status``, ``origin``, ``limit`` (of
+            one page), ``marker`` (the id to go on behind)
+        :returns: the models without their details, page by page
+        """
+        return self._list(_model.Model, **_given(query))
+
+    def get_model(self, model: str | _model.Model) -> _model.Model:
+        """Fetch one model with its details.
+
+        :param model: the model or its id
+        :raises NotFoundException: there is no such model
+        """
+        return self._get_resource(_model.Model, model).fetch(
+            self, skip_cache=True)
+
+    def wait_for_model(
+            self, model: str | _model.Model, timeout: float | None = 600,
+            progress: Callable[[_model.Model], None] | None = None
+            ) -> _model.Model:
+        """Wait until a model is trained, see :meth:`wait_for_analysis`.
+
+        :param model: the model or its id
+        :param timeout: the most seconds to wait, None for no end
+        :param progress: called with the model after each look at it
+        :returns: the model with its details
+        :raises ResourceTimeout: it is not trained in time
+        :raises ResourceFailure: the training failed, the message says why
+        """
+        return self._wait(_model.Model, model, timeout, progress)
+
+    def activate_model(self, model: str | _model.Model) -> _model.Model:
+        """Make a model the one that its detector uses, everywhere.
+
+        :param model: the model or its id; an older one, to roll back
+        :raises ConflictException: it is not trained
+        """
+        return self._update(_model.Model, _model.Model._get_id(model),
+                            active=True)
+
+    def delete_model(self, model: str | _model.Model,
+                     ignore_missing: bool = True) -> None:
+        """Delete a model, trained or not.
+
+        :param model: the model or its id
+        :param ignore_missing: whether one that is not there is no error
+        :raises ConflictException: it is active, or came with the package
+        """
+        self._delete(_model.Model, model, ignore_missing=ignore_missing)
+
     def sources(self) -> Generator[_source.Source, None, None]:
         """List what the engines read."""
         return self._list(_source.Source)
@@ -294,7 +358,7 @@ def _passes(exc: Exception) -> bool:
     return True
 
 
-def _reason(job: _analysis.Analysis | _query.Query) -> str:
+def _reason(job: _analysis.Analysis | _model.Model | _query.Query) -> str:
     error = job.error
     if isinstance(error, dict) and error.get('message'):
         return str(error['message'])

@@ -9,7 +9,6 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The service itself: its API under uWSGI, and its engines, as processes."""
 """What the tests of the whole service share."""
 
 from collections.abc import Callable
@@ -42,15 +41,15 @@ _T = TypeVar('_T')
 class ServiceCase(base.TestCase):
     """A test of a deployment.
 
-    :ivar service: what :meth:`ask` and :meth:`rca` talk to
+    :ivar deployed: what :meth:`ask` and :meth:`rca` talk to
     """
 
-    service: service.Service
+    deployed: service.Service
 
     def shared_service(self) -> service.Service:
         """Use the deployment of this process."""
-        self.service = service.shared(self)
-        return self.service
+        self.deployed = service.shared(self)
+        return self.deployed
 
     def own_service(self, logs: pathlib.Path = service.LOGS,
                     connection: str | None = None, engines: int = 1,
@@ -82,10 +81,10 @@ class ServiceCase(base.TestCase):
         made.api.setUp()
         for _ in range(engines):
             made.start_engine()
-        self.service = made
+        self.deployed = made
         return made
 
-    def wait_for(self, what: str, function: Callable[[], _T]) -> _T:
+    def wait_for(self, what: str, function: Callable[[], _T | None]) -> _T:
         """Wait until something is the case.
 
         :param what: what is waited for, for the message
@@ -97,6 +96,11 @@ class ServiceCase(base.TestCase):
                 self.fail(f'It did not happen: {what}')
             time.sleep(0.1)
         return found
+
+    def no_traceback(self, text: str) -> None:
+        """Look whether a log is fit for an operator."""
+        at = text.find('Traceback (most recent call last)')
+        self.assertEqual(-1, at, text[max(0, at - 500):at + 3000])
 
     # HTTP
 
@@ -114,12 +118,12 @@ class ServiceCase(base.TestCase):
         """
         headers = dict(more.pop('headers', {}))
         if token != '':
-            headers['X-Auth-Token'] = token or self.service.token(user)
-        answer = requests.request(method, self.service.api.url + path,
+            headers['X-Auth-Token'] = token or self.deployed.token(user)
+        answer = requests.request(method, self.deployed.api.url + path,
                                   headers=headers, timeout=PATIENCE, **more)
         if status is not None:
             self.assertEqual(status, answer.status_code,
-                             (method, path, answer.text[:1000]))
+                             f'{method} {path}: {answer.text[:1000]}')
         if answer.status_code >= 400:
             self.assertIn('application/json',
                           answer.headers['Content-Type'], answer.text)
@@ -157,17 +161,21 @@ class ServiceCase(base.TestCase):
             'GET', f'/v1/analyses/{analysis}', 200).json()
         return document
 
+    def _show_in(self, analysis: str, *states: str) -> dict[str, Any] | None:
+        found = self.show(analysis)
+        return found if found['status'] in states else None
+
     def wait_running(self, analysis: str) -> dict[str, Any]:
         """Wait until an engine works on an analysis."""
         return self.wait_for(
             f'{analysis} is running',
-            lambda: (found := self.show(analysis))['status'] == 'running'
-            and found)
+            lambda: self._show_in(analysis, 'running'))
 
     def wait_complete(self, analysis: str) -> dict[str, Any]:
         """Wait for the report."""
         found = self.wait_finished(analysis)
-        self.assertEqual('complete', found['status'], found.get('error'))
+        self.assertEqual('complete', found['status'],
+                         str(found.get('error')))
         self.assertIsNone(found['error'])
         return found
 
@@ -187,14 +195,13 @@ class ServiceCase(base.TestCase):
         """Wait for the end of an analysis, however it ends."""
         return self.wait_for(
             f'{analysis} is finished',
-            lambda: (found := self.show(analysis))['status'] in (
-                'complete', 'failed') and found)
+            lambda: self._show_in(analysis, 'complete', 'failed'))
 
     # The command
 
     def login(self, user: str = 'demo-admin') -> dict[str, str]:
         """What tells the command who asks."""
-        return self.service.cloud.cloud_environment(user)
+        return self.deployed.cloud.cloud_environment(user)
 
     def command(self, *words: str, environment: dict[str, str] | None = None
                 ) -> subprocess.Popen[str]:
@@ -203,7 +210,7 @@ class ServiceCase(base.TestCase):
         :param words: what follows
         :param environment: the login, by default that of ``demo-admin``
         """
-        self.service.register()
+        self.deployed.register()
         return subprocess.Popen(
             [str(pathlib.Path(sys.executable).parent / 'openstack'), 'rca',
              *words], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -224,10 +231,10 @@ class ServiceCase(base.TestCase):
         except subprocess.TimeoutExpired:
             process.kill()
             out, err = process.communicate()
-            self.fail(f'It does not end: {process.args} {out} {err}')
+            self.fail(f'It does not end: {process.args!r} {out} {err}')
         self.assertEqual(status, process.returncode,
-                         f'{process.args}\n{out[-2000:]}\n{err}')
-        self.assertNotIn('Traceback', err)
+                         f'{process.args!r}\n{out[-2000:]}\n{err}')
+        self.no_traceback(err)
         self.assertNotIn('This is a bug', err)
         return out, err
 

@@ -16,6 +16,7 @@ from openstack_rca.db import api
 from openstack_rca.db import session
 from openstack_rca.tests.functional.servers import base as servers
 from openstack_rca.tests.functional.servers import shared
+from openstack_rca.tests.unit.db import models_suite
 from openstack_rca.tests.unit.db import suite
 
 
@@ -113,6 +114,10 @@ class TestMariaDBPurge(_OnMariaDB, suite.PurgeSuite):
     pass
 
 
+class TestMariaDBModel(_OnMariaDB, models_suite.ModelSuite):
+    pass
+
+
 class TestMariaDBMigration(_OnMariaDB, suite.MigrationSuite):
     pass
 
@@ -146,6 +151,10 @@ class TestPostgreSQLSource(_OnPostgreSQL, suite.SourceSuite):
 
 
 class TestPostgreSQLPurge(_OnPostgreSQL, suite.PurgeSuite):
+    pass
+
+
+class TestPostgreSQLModel(_OnPostgreSQL, models_suite.ModelSuite):
     pass
 
 

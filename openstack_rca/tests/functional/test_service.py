@@ -62,7 +62,7 @@ class TestCommands(service_case.ServiceCase):
         self.assertEqual(plain(local), plain(report))
         self.assertEqual(set(local['statistics']['seconds']),
                          set(report['statistics']['seconds']))
-        self.assertEqual(self.service.cloud.project_id('demo'),
+        self.assertEqual(self.deployed.cloud.project_id('demo'),
                          report['project_id'])
         self.assertIsNone(report['incident_id'])
 
@@ -83,7 +83,7 @@ class TestCommands(service_case.ServiceCase):
         told = self.refused('analysis', 'show', name)
         self.assertIn('HTTP 404', told)
         self.ask('GET', f'/v1/analyses/{name}', 404)
-        self.assertNotIn(name, self.service.jobs())
+        self.assertNotIn(name, self.deployed.jobs())
 
     def test_life_of_an_incident(self) -> None:
         report = self.rca_json('analyze', '--issue', service_case.ISSUE,
@@ -98,7 +98,7 @@ class TestCommands(service_case.ServiceCase):
         self.rca('incident', 'acknowledge', name)
         found = self.rca_json('incident', 'show', name)
         self.assertEqual('acknowledged', found['status'])
-        admin = self.service.cloud.user_id('demo-admin')
+        admin = self.deployed.cloud.user_id('demo-admin')
         self.assertEqual(admin, found['acknowledged_by'])
         self.rca('incident', 'resolve', name, '--resolution',
                  'more hosts')
@@ -138,7 +138,7 @@ class TestCommands(service_case.ServiceCase):
         self.assertTrue(row['Events'])
 
     def test_an_answer_that_takes_too_long(self) -> None:
-        engine, = self.service.engines
+        engine, = self.deployed.engines
         frozen = engine.freeze()
         try:
             told = self.refused('analyze', '--issue', 'x', '--wait-timeout',
@@ -166,7 +166,7 @@ class TestLogin(service_case.ServiceCase):
 
     def test_ways(self) -> None:
         self.wait_complete(self.post())
-        cloud = self.service.cloud
+        cloud = self.deployed.cloud
         self._works(cloud.application_credential())
         place = {'OS_AUTH_URL': cloud.url, 'OS_IDENTITY_API_VERSION': '3',
                  'OS_PROJECT_NAME': 'demo',

@@ -60,7 +60,7 @@ class TestTokens(service_case.ServiceCase):
             'GET', '/healthcheck', token='').status_code)
 
     def test_bad_tokens(self) -> None:
-        cloud = self.service.cloud
+        cloud = self.deployed.cloud
         revoked = cloud.token()
         cloud.revoke(revoked)
         for token in ('nonsense', 'x' * 5000, 'gAAAAAB' + 'A' * 180,
@@ -79,12 +79,12 @@ class TestTokens(service_case.ServiceCase):
         self.ask('GET', '/v1/analyses', 403, user=keystone.SERVICE_NAME)
 
     def test_no_project(self) -> None:
-        cloud = self.service.cloud
-        admin = {'username': 'admin', 'password': keystone.PASSWORD,
-                 'user_domain_id': 'default'}
-        for scope in ({'unscoped': True}, {'system_scope': 'all'}):
+        cloud = self.deployed.cloud
+        for scope in (None, 'all'):
             token = ksa_session.Session(v3.Password(
-                cloud.url, **admin, **scope)).get_token()
+                cloud.url, username='admin', password=keystone.PASSWORD,
+                user_domain_id='default', unscoped=scope is None,
+                system_scope=scope)).get_token()
             assert token is not None
             for method, path, body in OPERATIONS:
                 answer = self.ask(method, path, 403, token=token, json=body)
@@ -157,29 +157,30 @@ class TestBadInput(service_case.ServiceCase):
                      headers={'Content-Type': kind})
 
     def test_wrong_fields(self) -> None:
-        for path, bodies in {
-                '/v1/analyses': (
-                    {}, {'issue': 1}, {'issue': None}, {'issue': 'x' * 10001},
-                    {'issue': 'x', 'path': '/etc/passwd'},
-                    {'issue': 'x', 'incident': 'yes'},
-                    {'issue': 'x', 'mode': 'slow'}, {'since': 'yesterday'},
-                    {'since': '2026-11-21T03:00:00'},
-                    {'since': '2026-11-21T03:00:00+00:00',
-                     'until': '2026-11-20T03:00:00+00:00'},
-                    {'servers': 'web-3'}, {'servers': [1]},
-                    {'servers': ['x'] * 101}, {'services': ['x' * 65]},
-                    {'request_ids': [{}]}, {'issue': ['x']}),
-                '/v1/queries': (
-                    {}, {'kind': 'secrets'}, {'kind': 'trace'},
-                    {'kind': 'trace', 'request_id': 7},
-                    {'kind': 'events', 'limit': 0},
-                    {'kind': 'events', 'limit': 1001},
-                    {'kind': 'events', 'limit': '10'},
-                    {'kind': 'events', 'limit': True},
-                    {'kind': 'events', 'level': 'LOUD'},
-                    {'kind': 'events', 'template': 'x'},
-                    {'kind': 'events', 'words': ['x'] * 21},
-                    {'kind': 'events', 'since': 5})}.items():
+        refused: dict[str, tuple[dict[str, Any], ...]] = {
+            '/v1/analyses': (
+                {}, {'issue': 1}, {'issue': None}, {'issue': 'x' * 10001},
+                {'issue': 'x', 'path': '/etc/passwd'},
+                {'issue': 'x', 'incident': 'yes'},
+                {'issue': 'x', 'mode': 'slow'}, {'since': 'yesterday'},
+                {'since': '2026-11-21T03:00:00'},
+                {'since': '2026-11-21T03:00:00+00:00',
+                 'until': '2026-11-20T03:00:00+00:00'},
+                {'servers': 'web-3'}, {'servers': [1]},
+                {'servers': ['x'] * 101}, {'services': ['x' * 65]},
+                {'request_ids': [{}]}, {'issue': ['x']}),
+            '/v1/queries': (
+                {}, {'kind': 'secrets'}, {'kind': 'trace'},
+                {'kind': 'trace', 'request_id': 7},
+                {'kind': 'events', 'limit': 0},
+                {'kind': 'events', 'limit': 1001},
+                {'kind': 'events', 'limit': '10'},
+                {'kind': 'events', 'limit': True},
+                {'kind': 'events', 'level': 'LOUD'},
+                {'kind': 'events', 'template': 'x'},
+                {'kind': 'events', 'words': ['x'] * 21},
+                {'kind': 'events', 'since': 5})}
+        for path, bodies in refused.items():
             for body in bodies:
                 self.ask('POST', path, 400, json=body)
         for body in ({}, {'rating': 'great'}, {'rating': 'right', 'x': 1},
@@ -218,10 +219,11 @@ class TestBadInput(service_case.ServiceCase):
         self.ask('POST', '/v1/analyses', 413, data=body, headers=self.JSON)
         # Told before it is sent: nobody waits for it.
         connection = http.client.HTTPConnection(
-            '127.0.0.1', self.service.api.port,
+            '127.0.0.1', self.deployed.api.port,
             timeout=service_case.PATIENCE)
         self.addCleanup(connection.close)
-        headers = {**self.JSON, 'X-Auth-Token': self.service.token('demo-admin')}
+        headers = {**self.JSON,
+                   'X-Auth-Token': self.deployed.token('demo-admin')}
         connection.request('POST', '/v1/analyses', body, headers)
         answer = connection.getresponse()
         self.assertEqual(413, answer.status)

@@ -126,6 +126,8 @@ class TestDocs(base.TestCase):
              'rca analysis show', 'rca analyze', 'rca event list',
              'rca incident acknowledge', 'rca incident list',
              'rca incident resolve', 'rca incident show',
+             'rca model activate', 'rca model delete', 'rca model list',
+             'rca model show', 'rca model train',
              'rca source list', 'rca trace'}, set(COMMANDS))
 
     def test_every_command_has_its_page(self) -> None:
@@ -176,7 +178,7 @@ class TestDocs(base.TestCase):
         for name, text in pages().items():
             for program, rest in re.findall(
                     r'^   [#$\d].*?(openstack-rca-(?:manage|status)) '
-                    r'((?:db|evaluate|upgrade|--config-file) .*)$', text,
+                    r'((?:db|evaluate|model|upgrade|--config-file) .*)$', text,
                     re.MULTILINE):
                 try:
                     own_parser(program).parse_args(shlex.split(rest))

@@ -10,7 +10,6 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 """The service itself: its API under uWSGI, and its engines, as processes."""
-"""The service itself: its API under uWSGI, and its engines, as processes."""
 
 import atexit
 from collections.abc import Mapping

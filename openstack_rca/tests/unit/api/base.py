@@ -25,6 +25,7 @@ from keystonemiddleware import fixture
 from openstack_rca import policy
 from openstack_rca.api import app
 from openstack_rca.db import api as db
+from openstack_rca.db import models_api
 from openstack_rca.tests import base
 
 PROJECT = '5f1c2d3e4b5a69788796a5b4c3d2e1f0'
@@ -59,6 +60,20 @@ INCIDENT = {
     'analysis_id': ID, 'created_at': TIME, 'updated_at': TIME,
     'acknowledged_at': None, 'acknowledged_by': None, 'resolved_at': None,
     'resolved_by': None, 'resolution': None}
+MODEL_SUMMARY: dict[str, Any] = {
+    'id': ID, 'detector': 'lstm', 'version': '20261121T030000Z-1a2b3c4d',
+    'origin': 'trained', 'status': 'complete', 'active': False,
+    'host': 'controller', 'project_id': PROJECT, 'user_id': USER,
+    'sources': ['control'], 'progress': None, 'error': None,
+    'created_at': TIME, 'started_at': TIME, 'finished_at': TIME}
+MODEL = MODEL_SUMMARY | {
+    'trained_at': TIME, 'trained_on': {'events': 5}, 'settings': {},
+    'metrics': {'f1': 0.5}, 'thresholds': {}, 'libraries': {},
+    'sha256': 'ab' * 32, 'bytes': 17, 'request': {'detector': 'lstm'},
+    'drift': {'age_days': 1.5, 'unseen_templates': None,
+              'unseen_events': 0.2, 'psi': None, 'measured_at': TIME,
+              'stale': True, 'reasons': ['It drifts.']},
+    'activations': [{'activated_at': TIME, 'activated_by': USER}]}
 
 
 @dataclasses.dataclass
@@ -84,6 +99,7 @@ class APITestCase(base.TestCase):
     """Calls the application as a WSGI server does.
 
     :ivar db: in place of :mod:`openstack_rca.db.api`
+    :ivar models: in place of :mod:`openstack_rca.db.models_api`
     :ivar nudge: what engines are told
     """
 
@@ -97,6 +113,8 @@ class APITestCase(base.TestCase):
         self.db: Any = mock.create_autospec(db)
         for name in ('analyses', 'queries', 'incidents', 'sources'):
             self._patch(f'openstack_rca.api.v1.{name}.db', self.db)
+        self.models: Any = mock.create_autospec(models_api)
+        self._patch('openstack_rca.api.v1.models.db', self.models)
         self._patch('openstack_rca.api.healthcheck.db', self.db)
         engine = self._patch('openstack_rca.engine.rpcapi.EngineAPI',
                              mock.Mock())

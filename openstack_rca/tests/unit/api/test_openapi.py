@@ -85,6 +85,9 @@ class TestDocument(base.APITestCase):
         self._fits('AnalysisSummary', base.SUMMARY)
         self._fits('Query', base.QUERY)
         self._fits('Incident', base.INCIDENT)
+        self._fits('ModelSummary', base.MODEL_SUMMARY)
+        self._fits('Model', base.MODEL)
+        self._fits('Model', base.MODEL | {'drift': None, 'bytes': None})
 
     def test_reports_fit(self) -> None:
         for report in (sample.report(), sample.nothing()):
@@ -94,7 +97,8 @@ class TestDocument(base.APITestCase):
     def test_rows_with_holes_do_not_fit(self) -> None:
         for name, row in (('Analysis', base.ANALYSIS),
                           ('Query', base.QUERY),
-                          ('Incident', base.INCIDENT)):
+                          ('Incident', base.INCIDENT),
+                          ('Model', base.MODEL)):
             for field in ('id', 'status', 'created_at'):
                 row = {key: value for key, value in row.items()
                        if key != field}

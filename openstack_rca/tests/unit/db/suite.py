@@ -675,6 +675,18 @@ class JobSuite(DatabaseTestCase):
         second, = self.claim('e2', lease=-5)
         self.assertEqual((1, 2), (first.attempt, second.attempt))
 
+    def test_own_work_is_not_taken_again(self) -> None:
+        found = self.ask()
+        item = self.take(found)
+        # As after a while without the database, in its last attempt.
+        self.later()
+        self.assertEqual([], jobs.claim('e1', 60, 9, 1, (found,)))
+        self.assertEqual('running', api.analysis_get(MINE, found)['status'])
+        self.assertTrue(jobs.release(item, None))
+        self.assertEqual([], jobs.claim('e1', 60, 9, 3, (found,)))
+        again, = jobs.claim('e1', 60, 9, 3)
+        self.assertEqual((found, 2), (again.id, again.attempt))
+
     def test_lease_is_as_long_as_asked(self) -> None:
         item = self.take(self.ask())
         for seconds in (7, 600):
@@ -940,9 +952,9 @@ class PurgeSuite(DatabaseTestCase):
         new = self.solved(THEIRS)
         jobs.source_reading('h1', 'new')
         self.assertEqual({'analyses': 0, 'queries': 0, 'incidents': 0,
-                          'sources': 0}, jobs.purge(11))
+                          'models': 0, 'sources': 0}, jobs.purge(11))
         self.assertEqual({'analyses': 1, 'queries': 1, 'incidents': 0,
-                          'sources': 1}, jobs.purge(9))
+                          'models': 0, 'sources': 1}, jobs.purge(9))
         self.assertEqual((1, 1, 0), tuple(map(self.count, (
             models.ANALYSES, models.JOBS, models.RATINGS))))
         self.assertEqual('complete',
@@ -966,7 +978,8 @@ class PurgeSuite(DatabaseTestCase):
                     for status, found in made.items()}
         self._age()
         self.assertEqual(
-            {'analyses': 1, 'queries': 0, 'incidents': 1, 'sources': 0},
+            {'analyses': 1, 'queries': 0, 'incidents': 1, 'models': 0,
+             'sources': 0},
             jobs.purge(1))
         self.assertEqual({made['open'], made['acknowledged']}, {
             i['id'] for i in api.incident_list(MINE, 10)[0]})

@@ -69,7 +69,7 @@ class Cloud(fixtures.Fixture):
         self.page = 100
         self.refused = False
         self.rows: dict[str, dict[str, dict[str, Any]]] = {
-            'analyses': {}, 'queries': {}, 'incidents': {}}
+            'analyses': {}, 'queries': {}, 'incidents': {}, 'models': {}}
         self.left: dict[str, int] = {}
         self.results: dict[str, Any] = {
             'trace': {**sample.trace(), 'more': False},
@@ -186,6 +186,8 @@ class Cloud(fixtures.Fixture):
             'analyses': (schemas.ANALYSIS_REQUEST if method == 'POST'
                          else schemas.RATING_REQUEST),
             'incidents': schemas.INCIDENT_UPDATE,
+            'models': (schemas.MODEL_REQUEST if method == 'POST'
+                       else schemas.MODEL_UPDATE),
             'queries': (schemas.TRACE_REQUEST
                         if body.get('kind') == 'trace'
                         else schemas.EVENTS_REQUEST)}[words[0]]
@@ -241,6 +243,10 @@ class Cloud(fixtures.Fixture):
             row |= {'kind': body['kind'], 'result': None, 'user_id': USER,
                     'request': {name: value for name, value in body.items()
                                 if name != 'kind'}}
+        elif kind == 'models':
+            row |= self._model(body['detector']) | {
+                'user_id': USER, 'request': body,
+                'sources': body.get('sources', ['control'])}
         else:
             row |= {'version': 1, 'verdict': None, 'incident_id': None,
                     'issue': body.get('issue', ''), 'mode': 'fast',
@@ -257,7 +263,8 @@ class Cloud(fixtures.Fixture):
     def _list(self, kind: str, query: dict[str, str]) -> Answer:
         rows = [row for row in reversed(self.rows[kind].values())
                 if all(row.get(name) == query[name]
-                       for name in ('status', 'verdict', 'kind')
+                       for name in ('status', 'verdict', 'kind', 'detector',
+                                    'origin')
                        if name in query)]
         ids = [row['id'] for row in rows]
         if 'marker' in query:
@@ -282,9 +289,12 @@ class Cloud(fixtures.Fixture):
         row = self.rows[kind].get(name)
         if row is None:
             noun = {'analyses': 'analysis', 'queries': 'query',
-                    'incidents': 'incident'}[kind]
+                    'incidents': 'incident', 'models': 'model'}[kind]
             return failure(404, f'There is no {noun} {name} in this '
                                 f'project.')
+        if method == 'DELETE' and row.get('active'):
+            return failure(409, 'The model is active. Activate another one '
+                                'first.')
         if method == 'DELETE':
             del self.rows[kind][name]
             return 204, None, {}
@@ -312,6 +322,9 @@ class Cloud(fixtures.Fixture):
         if left > 0:
             if left < self.looks:
                 row |= {'status': 'running', 'started_at': TIME}
+                if kind == 'models':
+                    row['progress'] = {'what': 'epoch 3', 'share': .25,
+                                       'figures': {'loss': .125}}
                 row.pop('queue_position', None)
             return
         row['finished_at'] = TIME
@@ -319,6 +332,18 @@ class Cloud(fixtures.Fixture):
             row |= {'status': 'failed', 'error': self.failed}
         elif kind == 'queries':
             row |= {'status': 'complete', 'result': self.results[row['kind']]}
+        elif kind == 'models':
+            row |= {'status': 'complete', 'progress': None,
+                    'version': f'20261121T030000Z-{len(self.asked):08x}',
+                    'host': 'controller', 'trained_at': TIME,
+                    'trained_on': {'sources': row['sources'], 'events': 5},
+                    'metrics': {'f1': .5}, 'thresholds': {'score': .9},
+                    'settings': {'seed': 1}, 'libraries': {'numpy': '2'},
+                    'sha256': 'ab' * 32, 'bytes': 17, 'drift': {
+                        'age_days': 0.0, 'unseen_templates': None,
+                        'unseen_events': None, 'psi': None,
+                        'measured_at': None, 'stale': False,
+                        'reasons': []}}
         else:
             row |= {**sample.report(), 'id': row['id'],
                     'project_id': PROJECT, 'finished_at': TIME,
@@ -338,6 +363,28 @@ class Cloud(fixtures.Fixture):
                 'incident_id': None, 'rating': None, 'created_at': TIME,
                 'started_at': TIME, 'finished_at': TIME, 'error': None}
             self.rows['analyses'][row['id']] = row
+            yield row
+
+    @staticmethod
+    def _model(detector: str) -> dict[str, Any]:
+        return {'detector': detector, 'version': None, 'origin': 'trained',
+                'status': 'queued', 'active': False, 'host': None,
+                'user_id': None, 'sources': [], 'progress': None,
+                'trained_at': None, 'trained_on': None, 'settings': None,
+                'metrics': None, 'thresholds': None, 'libraries': None,
+                'sha256': None, 'bytes': None, 'request': None,
+                'drift': None, 'activations': []}
+
+    def models(self, count: int) -> Iterator[dict[str, Any]]:
+        """Put so many models there, the last the newest, the first active."""
+        for number in range(1, count + 1):
+            row: dict[str, Any] = self._model('lstm') | {
+                'id': identity(number, 5), 'project_id': PROJECT,
+                'version': f'20261121T0300{number:02d}Z-1a2b3c4d',
+                'status': 'complete', 'active': number == 1, 'error': None,
+                'host': 'ctl1', 'created_at': TIME, 'started_at': TIME,
+                'finished_at': TIME}
+            self.rows['models'][row['id']] = row
             yield row
 
     def incidents(self, count: int) -> Iterator[dict[str, Any]]:
