@@ -60,7 +60,8 @@ PROFILE: dict[str, pl.DataType] = {
 
 #: Columns of symptoms. ``template`` is null where a whole process is meant;
 #: ``score`` runs from 0 (normal) to 1; ``sign`` is one of ``new``, ``rare``,
-#: ``burst``, ``level``, ``status``, ``latency``, ``silence``, ``mixture``.
+#: ``burst``, ``level``, ``status``, ``latency``, ``silence``, ``mixture``,
+#: ``model``.
 SYMPTOMS: dict[str, pl.DataType] = {
     'service': pl.String(),
     'binary': pl.String(),

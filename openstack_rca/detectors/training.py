@@ -1,0 +1,237 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What the training of neural detectors shares; needs torch.
+
+Only imported by a detector that learns or scores, since torch takes seconds
+to load.
+"""
+
+from collections.abc import Iterator
+from collections.abc import Sequence
+import contextlib
+import copy
+import math
+
+import numpy as np
+import torch
+from torch import nn
+
+from openstack_rca import exception
+from openstack_rca.detectors import base
+
+#: Steps of an epoch, at least: few examples make smaller batches.
+_STEPS = 8
+#: Norm to which gradients are clipped.
+_CLIP = 1.0
+_HEAD_STEPS = 400
+_HEAD_RATE = 0.03
+
+
+def device(name: str) -> torch.device:
+    """The device to compute on.
+
+    :param name: ``auto``, ``cpu``, ``cuda`` or ``mps``
+    :raises InvalidInput: this machine has no such device
+    """
+    there = {'cpu': True, 'cuda': torch.cuda.is_available(),
+             'mps': torch.backends.mps.is_available()}
+    if name == 'auto':
+        name = next(n for n in ('cuda', 'mps', 'cpu') if there[n])
+    if not there.get(name):
+        raise exception.InvalidInput(
+            reason=f'There is no device "{name}" here. Use one of '
+                   f'{", ".join(n for n in there if there[n])}, or auto.')
+    return torch.device(name)
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread.
+
+    The networks are so small that threads wait longer than they work, and
+    sums of one thread are the same on every machine.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
+def head(vectors: np.ndarray, labels: np.ndarray, prior: float,
+         pull: float) -> tuple[np.ndarray, float]:
+    """Weights of a logistic regression that are not negative.
+
+    Each feature is a sign of harm, and none is trusted far more than
+    another unless the recordings say so: the squared distance of the
+    weights from the prior is part of the loss.
+
+    :param vectors: one row a recording
+    :param labels: 0 or 1
+    :param prior: the weight that is believed beforehand
+    :param pull: how firmly
+    :returns: weights and bias
+    """
+    x = torch.tensor(vectors, dtype=torch.float32)
+    y = torch.tensor(labels, dtype=torch.float32)
+    weight = torch.full((x.shape[1],), prior, requires_grad=True)
+    bias = torch.tensor(-1.0, requires_grad=True)
+    loss = nn.BCEWithLogitsLoss(pos_weight=_balance(y))
+    optimizer = torch.optim.Adam([weight, bias], _HEAD_RATE)
+    for _ in range(_HEAD_STEPS):
+        logits = x @ weight.clamp(min=0) + bias
+        error = loss(logits, y) + pull * ((weight - prior) ** 2).sum()
+        optimizer.zero_grad()
+        error.backward()
+        optimizer.step()
+    return (weight.clamp(min=0).detach().numpy().astype(np.float64),
+            float(bias.detach()))
+
+
+def _balance(labels: torch.Tensor) -> torch.Tensor:
+    """The weight of a positive example that makes both labels weigh alike."""
+    positive = labels.sum().clamp(min=1.0)
+    return (len(labels) - labels.sum()).clamp(min=1.0) / positive
+
+
+def f1(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Harmonic mean of precision and recall, where 0 is the threshold.
+
+    :param logits: of a model
+    :param labels: 0 or 1
+    """
+    alarmed = logits > 0
+    hits = float((alarmed & (labels > 0)).sum())
+    return 2 * hits / max(1.0, float(alarmed.sum() + (labels > 0).sum()))
+
+
+@one_thread()
+def learn(network: nn.Module, inputs: Sequence[np.ndarray],
+          offset: np.ndarray, labels: np.ndarray, held_out: np.ndarray,
+          settings: base.Settings,
+          progress: base.Progress | None = None) -> dict[str, float]:
+    """Train a network by labels, and leave it as it was at its best.
+
+    AdamW on the binary cross entropy; the learning rate falls and the
+    training ends by the F1 of the held-out part, where of two epochs with
+    the same F1 that with the lower loss is better.
+
+    :param network: gives a logit for each row of its inputs
+    :param inputs: arrays of the same number of rows
+    :param offset: is added to the logits
+    :param labels: 0 or 1
+    :param held_out: which rows are for validation
+    :param settings: how
+    :param progress: called after each epoch
+    :returns: figures of the best epoch
+    """
+    place = device(settings.device)
+    network.to(place)
+    data = [torch.as_tensor(a, device=place) for a in inputs]
+    plus = torch.as_tensor(offset, dtype=torch.float32, device=place)
+    wanted = torch.as_tensor(labels, dtype=torch.float32, device=place)
+    rows = np.flatnonzero(~held_out)
+    check = torch.as_tensor(np.flatnonzero(held_out), device=place)
+    measure = nn.BCEWithLogitsLoss(
+        pos_weight=_balance(wanted[torch.as_tensor(rows, device=place)]))
+    optimizer = torch.optim.AdamW(
+        network.parameters(), settings.learning_rate,
+        weight_decay=settings.weight_decay)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, mode='max', factor=settings.plateau_factor,
+        patience=settings.plateau_patience)
+    rng = np.random.default_rng(settings.seed)
+    steps = max(_STEPS, math.ceil(len(rows) / settings.batch))
+
+    def judged() -> tuple[float, float]:
+        network.eval()
+        with torch.no_grad():
+            logits = network(*(d[check] for d in data)) + plus[check]
+            error = float(measure(logits, wanted[check]))
+        return (f1(logits.cpu().numpy(), wanted[check].cpu().numpy()),
+                -error)
+
+    best = judged()
+    kept = copy.deepcopy(network.state_dict())
+    since, when, epoch = 0, 0, 0
+    for epoch in range(1, settings.epochs + 1):
+        network.train()
+        total = 0.0
+        for part in np.array_split(rng.permutation(rows), steps):
+            if not len(part):
+                continue
+            at = torch.as_tensor(part, device=place)
+            error = measure(network(*(d[at] for d in data)) + plus[at],
+                            wanted[at])
+            optimizer.zero_grad()
+            error.backward()
+            nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
+            optimizer.step()
+            total += float(error.detach()) * len(part)
+        now = judged()
+        plateau.step(now[0])
+        if now > best:
+            best, since, when = now, 0, epoch
+            kept = copy.deepcopy(network.state_dict())
+        else:
+            since += 1
+        if progress is not None:
+            progress('train', epoch / settings.epochs,
+                     {'loss': total / max(1, len(rows)), 'f1': now[0]})
+        if since >= settings.patience:
+            break
+    network.load_state_dict(kept)
+    network.to('cpu').eval()
+    return {'epochs': float(epoch), 'best_epoch': float(when),
+            'validation_loss': -best[1]}
+
+
+class SequenceNetwork(nn.Module):
+    """What the order of rare messages adds to the logit of the features.
+
+    :param inputs: numbers that describe a message
+    :param width: of the layers
+    :param layers: of the LSTM
+    :param dropout: share of what is dropped in training
+    """
+
+    def __init__(self, inputs: int, width: int, layers: int,
+                 dropout: float) -> None:
+        super().__init__()
+        self.enter = nn.Linear(inputs, width)
+        self.dropout = nn.Dropout(dropout)
+        self.lstm = nn.LSTM(width, width, layers, batch_first=True,
+                            dropout=dropout)
+        self.leave = nn.Linear(width, 1)
+        # Before it has learned anything it says nothing.
+        nn.init.zeros_(self.leave.weight)
+        nn.init.zeros_(self.leave.bias)
+
+    def steps(self, sequence: torch.Tensor) -> torch.Tensor:
+        """A logit for each message, in the light of those before it."""
+        hidden, _ = self.lstm(self.dropout(torch.relu(self.enter(sequence))))
+        logits: torch.Tensor = self.leave(hidden)[..., 0]
+        return logits
+
+    def forward(self, sequence: torch.Tensor,
+                there: torch.Tensor) -> torch.Tensor:
+        """The logarithm of the mean odds of the messages.
+
+        :param sequence: recordings, messages, numbers
+        :param there: which messages are not padding
+        """
+        logits = self.steps(sequence).masked_fill(~there, -torch.inf)
+        count = there.sum(1)
+        pooled = torch.logsumexp(logits, 1) - count.clamp(min=1).log()
+        return torch.where(count > 0, pooled, torch.zeros_like(pooled))
