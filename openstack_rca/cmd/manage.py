@@ -19,6 +19,7 @@ import sys
 from oslo_config import cfg
 
 from openstack_rca import exception
+from openstack_rca.cmd import manage_detection
 from openstack_rca.cmd import manage_models
 
 
@@ -61,6 +62,7 @@ def evaluate(conf: cfg.ConfigOpts) -> int:
     args = conf.command
     target = pathlib.Path(args.output)
     output.check_target(target)
+    learn = manage_detection.wanted(args)
     cases = dataset.read(pathlib.Path(args.dataset), args.task)
     if args.case:
         known = {case.case_id: case for case in cases}
@@ -71,6 +73,8 @@ def evaluate(conf: cfg.ConfigOpts) -> int:
                 reason=f'it has no case {", ".join(missing)} for this task.')
         cases = [known[name] for name in dict.fromkeys(args.case)]
     cases = cases[:args.limit]
+    if learn:
+        return manage_detection.evaluate(args, cases)
     line = output.Progress(sys.stderr)
 
     def progress(done: int, outcome: runner.Outcome) -> None:
@@ -192,7 +196,12 @@ def add_command_parsers(
                     'user would ask, and write what the reports say, one '
                     'JSON object a line. Nothing is scored: the scorer that '
                     'comes with the dataset does that. truth.jsonl is never '
-                    'opened.')
+                    'opened, but by "detection" where the dataset has one: '
+                    'then every installed detector that learns is trained '
+                    'on folds of the cases and predicts the others, and a '
+                    'table of figures is printed. Training sees the truth '
+                    'of its own folds only; of a fold that is predicted, '
+                    'only the groups are known, which are never split.')
     parser.add_argument(
         'task', choices=('localization', 'detection', 'incidents'),
         help='What to derive from the reports: where in the code the fault '
@@ -203,6 +212,15 @@ def add_command_parsers(
         help='Folder with cases.jsonl, and CASE.tar.xz in it or in logs/')
     parser.add_argument('--output', metavar='FILE', required=True,
                         help='Where the predictions go')
+    parser.add_argument(
+        '--train', metavar='OTHER',
+        help='detection: learn from this dataset, and predict all of '
+             'DATASET')
+    parser.add_argument(
+        '--all-output', metavar='DIR',
+        help='detection: where the predictions of every detector go, one '
+             'file each, and what is kept for the next run; --output holds '
+             'those of the default detector')
     parser.add_argument('--limit', metavar='N', type=_positive,
                         help='Only the first N cases')
     parser.add_argument('--case', metavar='ID', action='append', default=[],
@@ -232,7 +250,7 @@ def run(argv: list[str]) -> int:
         conf(argv, project='openstack-rca', prog='openstack-rca-manage')
         logging.set_defaults(default_log_levels=[
             *logging.get_default_log_levels(), 'stevedore=ERROR',
-            'alembic=WARNING'])
+            'alembic=WARNING', 'sentence_transformers=WARNING'])
         logging.setup(conf, 'openstack-rca')
         return int(conf.command.func(conf))
     except (exception.RCAException, cfg.Error) as exc:

@@ -63,18 +63,68 @@ def read(folder: pathlib.Path, task: str) -> list[Case]:
     return cases
 
 
-def _cases(folder: pathlib.Path, task: str) -> Iterator[Case]:
+def recordings(folder: pathlib.Path) -> list[Case]:
+    """Read all that a dataset has to learn from.
+
+    :param folder: the dataset
+    :returns: its cases, whether something failed or not, and the quiet
+        recordings
+    :raises DatasetError: the folder is no such dataset
+    """
+    return list(_cases(folder, 'incidents')) + quiet(folder)
+
+
+def quiet(folder: pathlib.Path) -> list[Case]:
+    """Read the recordings without a fault.
+
+    :param folder: the dataset
+    :raises DatasetError: they cannot be read
+    """
+    if not (folder / 'quiet.jsonl').is_file():
+        return []
+    return list(_cases(folder, 'incidents', 'quiet.jsonl'))
+
+
+def truth(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+    """Read what is true of the cases of a dataset.
+
+    :param folder: the dataset
+    :returns: the lines of truth.jsonl by case; none where there is no such
+        file
+    :raises DatasetError: it cannot be read
+    """
+    def wrong(reason: object) -> exception.DatasetError:
+        return exception.DatasetError(
+            path=folder, task='detection',
+            reason=f'truth.jsonl cannot be used: {reason}')
+
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        for line in (folder / 'truth.jsonl').read_text('utf-8').splitlines():
+            if line.strip():
+                row = json.loads(line)
+                found[str(row['case_id'])] = dict(row)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, TypeError, KeyError,
+            RecursionError) as exc:
+        raise wrong(exc) from exc
+    return found
+
+
+def _cases(folder: pathlib.Path, task: str,
+           name: str = 'cases.jsonl') -> Iterator[Case]:
     def wrong(reason: str) -> exception.DatasetError:
         return exception.DatasetError(path=folder, task=task, reason=reason)
 
     if not folder.is_dir():
         raise wrong('there is no such folder.')
     try:
-        lines = (folder / 'cases.jsonl').read_text('utf-8').splitlines()
+        lines = (folder / name).read_text('utf-8').splitlines()
     except FileNotFoundError as exc:
-        raise wrong('it holds no file cases.jsonl.') from exc
+        raise wrong(f'it holds no file {name}.') from exc
     except (OSError, UnicodeDecodeError) as exc:
-        raise wrong(f'cases.jsonl cannot be read: {exc}') from exc
+        raise wrong(f'{name} cannot be read: {exc}') from exc
     seen = set()
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -82,10 +132,10 @@ def _cases(folder: pathlib.Path, task: str) -> Iterator[Case]:
         try:
             case = _case(folder, task, json.loads(line))
         except (ValueError, TypeError, KeyError, RecursionError) as exc:
-            raise wrong(f'line {number} of cases.jsonl is no case: '
+            raise wrong(f'line {number} of {name} is no case: '
                         f'{exc}') from exc
         if case.case_id in seen:
-            raise wrong(f'line {number} of cases.jsonl repeats the case '
+            raise wrong(f'line {number} of {name} repeats the case '
                         f'{case.case_id}.')
         seen.add(case.case_id)
         yield case

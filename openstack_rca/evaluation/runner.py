@@ -92,7 +92,11 @@ def _share_cores(threads: int) -> None:
     os.environ.setdefault('POLARS_MAX_THREADS', str(threads))
 
 
-def _pool(jobs: int) -> futures.ProcessPoolExecutor:
+def workers(jobs: int) -> futures.ProcessPoolExecutor:
+    """Processes that share the cores.
+
+    :param jobs: how many
+    """
     # Native libraries with threads of their own do not survive a fork.
     threads = max(1, (os.cpu_count() or 1) // jobs)
     return futures.ProcessPoolExecutor(
@@ -103,7 +107,7 @@ def _pool(jobs: int) -> futures.ProcessPoolExecutor:
 def _parallel(task: str, cases: Sequence[dataset.Case],
               jobs: int) -> Iterator[Outcome]:
     again = []
-    pool = _pool(jobs)
+    pool = workers(jobs)
     try:
         running = {pool.submit(_attempt, task, case): case for case in cases}
         for future in futures.as_completed(running):
@@ -116,7 +120,7 @@ def _parallel(task: str, cases: Sequence[dataset.Case],
     # A worker that is killed takes all that waited with it: each of these
     # gets a process of its own, and the guilty one is found that way.
     for case in again:
-        with _pool(1) as single:
+        with workers(1) as single:
             try:
                 yield single.submit(_attempt, task, case).result()
             except futures.BrokenExecutor:
