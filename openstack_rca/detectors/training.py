@@ -15,11 +15,13 @@ Only imported by a detector that learns or scores, since torch takes seconds
 to load.
 """
 
+import abc
 from collections.abc import Iterator
 from collections.abc import Sequence
 import contextlib
 import copy
 import math
+import pathlib
 
 import numpy as np
 import torch
@@ -32,6 +34,8 @@ from openstack_rca.detectors import base
 _STEPS = 8
 #: Norm to which gradients are clipped.
 _CLIP = 1.0
+#: Examples that are judged at once.
+_JUDGED = 1024
 _HEAD_STEPS = 400
 _HEAD_RATE = 0.03
 
@@ -116,35 +120,117 @@ def f1(logits: np.ndarray, labels: np.ndarray) -> float:
     return 2 * hits / max(1.0, float(alarmed.sum() + (labels > 0).sum()))
 
 
-@one_thread()
-def learn(network: nn.Module, inputs: Sequence[np.ndarray],
-          offset: np.ndarray, labels: np.ndarray, held_out: np.ndarray,
-          settings: base.Settings,
-          progress: base.Progress | None = None) -> dict[str, float]:
-    """Train a network by labels, and leave it as it was at its best.
+class Lesson(abc.ABC):
+    """What a network is to learn: examples, each a row, and what is wrong.
 
-    AdamW on the binary cross entropy; the learning rate falls and the
-    training ends by the F1 of the held-out part, where of two epochs with
-    the same F1 that with the lower loss is better.
+    :param data: arrays with one row an example
+    """
 
-    :param network: gives a logit for each row of its inputs
-    :param inputs: arrays of the same number of rows
-    :param offset: is added to the logits
+    def __init__(self, *data: np.ndarray) -> None:
+        self.data = [torch.from_numpy(np.ascontiguousarray(a)) for a in data]
+
+    def move(self, place: torch.device) -> None:
+        """Bring the examples to the device of the network."""
+        self.data = [d.to(place) for d in self.data]
+
+    def prepare(self, rows: torch.Tensor) -> None:
+        """See which examples are for training, before it begins.
+
+        :param rows: their numbers
+        """
+
+    @abc.abstractmethod
+    def loss(self, network: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+        """How wrong a network is on some examples, on average.
+
+        :param network: in training or not, as the caller wants it
+        :param rows: numbers of examples
+        """
+
+    def judge(self, network: nn.Module, parts: Sequence[torch.Tensor]
+              ) -> tuple[float, dict[str, float]]:
+        """How good a network is on examples that it does not learn from.
+
+        :param network: not in training
+        :param parts: numbers of examples, in batches
+        :returns: what is to grow, and further figures for people
+        """
+        return -self._mean_loss(network, parts), {}
+
+    def _mean_loss(self, network: nn.Module,
+                   parts: Sequence[torch.Tensor]) -> float:
+        total = sum(float(self.loss(network, part)) * len(part)
+                    for part in parts)
+        return total / max(1, sum(len(part) for part in parts))
+
+
+class Labelled(Lesson):
+    """Telling two kinds of examples apart by their labels.
+
+    :param inputs: of the network, which gives a logit a row
     :param labels: 0 or 1
-    :param held_out: which rows are for validation
+    :param offset: is added to the logits
+    """
+
+    def __init__(self, inputs: Sequence[np.ndarray], labels: np.ndarray,
+                 offset: np.ndarray | None = None) -> None:
+        rest = np.zeros(len(labels)) if offset is None else offset
+        super().__init__(*inputs, labels.astype(np.float32),
+                         rest.astype(np.float32))
+        self._measure = nn.BCEWithLogitsLoss()
+
+    def prepare(self, rows: torch.Tensor) -> None:
+        """Let both labels weigh alike, see the abstract class."""
+        self._measure = nn.BCEWithLogitsLoss(
+            pos_weight=_balance(self.data[-2][rows]))
+
+    def _logits(self, network: nn.Module,
+                rows: torch.Tensor) -> torch.Tensor:
+        *inputs, _, offset = self.data
+        logits: torch.Tensor = network(*(d[rows] for d in inputs))
+        return logits + offset[rows]
+
+    def loss(self, network: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+        """The binary cross entropy, see the abstract class."""
+        error: torch.Tensor = self._measure(
+            self._logits(network, rows), self.data[-2][rows])
+        return error
+
+    def judge(self, network: nn.Module, parts: Sequence[torch.Tensor]
+              ) -> tuple[float, dict[str, float]]:
+        """The F1, see the abstract class."""
+        logits = torch.cat([self._logits(network, part) for part in parts])
+        labels = torch.cat([self.data[-2][part] for part in parts])
+        grade = f1(logits.cpu().numpy(), labels.cpu().numpy())
+        return grade, {'f1': grade}
+
+
+@one_thread()
+def teach(network: nn.Module, lesson: Lesson, held_out: np.ndarray,
+          settings: base.Settings, progress: base.Progress | None = None,
+          checkpoint: pathlib.Path | None = None) -> dict[str, float]:
+    """Train a network, and leave it as it was at its best.
+
+    AdamW; the learning rate falls and the training ends by how good the
+    network is on the held-out part, where of two epochs that are as good
+    the one with the lower loss is better.
+
+    :param network: what is trained; on the CPU before and afterwards
+    :param lesson: what it learns
+    :param held_out: which examples are for validation
     :param settings: how
     :param progress: called after each epoch
+    :param checkpoint: file that remembers how far a training came, or None
     :returns: figures of the best epoch
+    :raises InvalidInput: this machine has no such device
     """
     place = device(settings.device)
     network.to(place)
-    data = [torch.as_tensor(a, device=place) for a in inputs]
-    plus = torch.as_tensor(offset, dtype=torch.float32, device=place)
-    wanted = torch.as_tensor(labels, dtype=torch.float32, device=place)
-    rows = np.flatnonzero(~held_out)
-    check = torch.as_tensor(np.flatnonzero(held_out), device=place)
-    measure = nn.BCEWithLogitsLoss(
-        pos_weight=_balance(wanted[torch.as_tensor(rows, device=place)]))
+    lesson.move(place)
+    rows = torch.as_tensor(np.flatnonzero(~held_out), device=place)
+    checks = torch.split(
+        torch.as_tensor(np.flatnonzero(held_out), device=place), _JUDGED)
+    lesson.prepare(rows)
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.learning_rate,
         weight_decay=settings.weight_decay)
@@ -154,32 +240,30 @@ def learn(network: nn.Module, inputs: Sequence[np.ndarray],
     rng = np.random.default_rng(settings.seed)
     steps = max(_STEPS, math.ceil(len(rows) / settings.batch))
 
-    def judged() -> tuple[float, float]:
+    def judged() -> tuple[tuple[float, float], dict[str, float]]:
         network.eval()
         with torch.no_grad():
-            logits = network(*(d[check] for d in data)) + plus[check]
-            error = float(measure(logits, wanted[check]))
-        return (f1(logits.cpu().numpy(), wanted[check].cpu().numpy()),
-                -error)
+            grade, told = lesson.judge(network, checks)
+            return (grade, -lesson._mean_loss(network, checks)), told
 
-    best = judged()
+    epoch, when, since = 0, 0, 0
+    best, _ = judged()
     kept = copy.deepcopy(network.state_dict())
-    since, when, epoch = 0, 0, 0
-    for epoch in range(1, settings.epochs + 1):
+    while epoch < settings.epochs and since < settings.patience:
+        epoch += 1
         network.train()
         total = 0.0
-        for part in np.array_split(rng.permutation(rows), steps):
+        order = torch.as_tensor(rng.permutation(len(rows)), device=place)
+        for part in order.tensor_split(steps):
             if not len(part):
                 continue
-            at = torch.as_tensor(part, device=place)
-            error = measure(network(*(d[at] for d in data)) + plus[at],
-                            wanted[at])
+            error = lesson.loss(network, rows[part])
             optimizer.zero_grad()
-            error.backward()
+            error.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
             optimizer.step()
             total += float(error.detach()) * len(part)
-        now = judged()
+        now, told = judged()
         plateau.step(now[0])
         if now > best:
             best, since, when = now, 0, epoch
@@ -188,9 +272,7 @@ def learn(network: nn.Module, inputs: Sequence[np.ndarray],
             since += 1
         if progress is not None:
             progress('train', epoch / settings.epochs,
-                     {'loss': total / max(1, len(rows)), 'f1': now[0]})
-        if since >= settings.patience:
-            break
+                     {'loss': total / max(1, len(rows)), **told})
     network.load_state_dict(kept)
     network.to('cpu').eval()
     return {'epochs': float(epoch), 'best_epoch': float(when),

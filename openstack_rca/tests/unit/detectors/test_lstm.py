@@ -26,13 +26,14 @@ from openstack_rca import exception
 from openstack_rca.detectors import base as detectors
 from openstack_rca.detectors import features
 from openstack_rca.detectors import lstm
+from openstack_rca.detectors import meaning
 from openstack_rca.tests import base
 from openstack_rca.tests.unit.detectors import runs
 
 SETTINGS = detectors.Settings(learning_rate=0.01, epochs=6, device='cpu')
 
 
-EMBEDDER = lstm._embedder
+EMBEDDER = meaning._embedder
 
 
 class Encoder:
@@ -64,12 +65,12 @@ class LstmTestCase(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
         self.encoder = Encoder()
-        self.replace('_embedder', lambda: self.encoder)
-        self.replace('_EMBEDDINGS', {})
-        self.replace('_LEAST_LABELLED', 8)
+        self.replace(meaning, '_embedder', lambda: self.encoder)
+        self.replace(meaning, '_EMBEDDINGS', {})
+        self.replace(lstm, '_LEAST_LABELLED', 8)
 
-    def replace(self, name: str, value: object) -> None:
-        patcher = mock.patch.object(lstm, name, value)
+    def replace(self, module: object, name: str, value: object) -> None:
+        patcher = mock.patch.object(module, name, value)
         patcher.start()
         self.addCleanup(patcher.stop)
 
@@ -165,7 +166,7 @@ class LstmTestCase(base.TestCase):
         arrays, told = learner.state()
         again = lstm.LstmDetector.from_state(arrays, told)
         self.encoder.asked.clear()
-        lstm._EMBEDDINGS.clear()
+        meaning._EMBEDDINGS.clear()
         self.assertEqual([learner.score(p) for p in parts[:4]],
                          [again.score(p) for p in parts[:4]])
         # What training has met is kept with the model.
@@ -203,12 +204,12 @@ class LstmTestCase(base.TestCase):
 
     def test_no_embedding_is_an_error(self) -> None:
         """Nothing takes the place of the meaning without a word."""
-        self.replace('_embedder', EMBEDDER.__wrapped__)
+        self.replace(meaning, '_embedder', EMBEDDER.__wrapped__)
         with mock.patch.dict(sys.modules, {'sentence_transformers': None}):
             error = self.assertRaises(
-                exception.ModelError, lstm.embed, ['never made before'])
+                exception.ModelError, meaning.embed, ['never made before'])
         self.assertIn('sentence_transformers is not installed', str(error))
-        self.assertNotIn('never made before', lstm._EMBEDDINGS)
+        self.assertNotIn('never made before', meaning._EMBEDDINGS)
 
     def test_too_little(self) -> None:
         parts = runs.recordings(self.tmp / 'logs', [runs.Run(0)])
@@ -333,7 +334,7 @@ class LoadingTestCase(base.TestCase):
 
     def test_meaning(self) -> None:
         """The real embedding: what means the same is near."""
-        one, like, other = lstm.embed([
+        one, like, other = meaning.embed([
             'failed to bind port on host', 'binding of port failed',
             'auditing locally available compute resources'])
         self.assertGreater(float(one @ like), float(one @ other) + 0.2)

@@ -13,6 +13,7 @@
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import pathlib
 from typing import Any
 from typing import Self
 
@@ -30,18 +31,14 @@ class TinyDetector(base.LearnedDetector):
         self.mean = mean
         self.seed = seed
 
-    def detect(self, current: pl.DataFrame,
-               reference: pl.DataFrame) -> pl.DataFrame:
-        """Nothing is abnormal, see the abstract class."""
-        return base.no_symptoms()
-
     @staticmethod
     def _events(recording: base.Recording) -> int:
         return int(recording.store.narrow(recording.query).select(
             pl.len()).collect().item())
 
     def fit(self, corpus: Sequence[base.Recording], settings: base.Settings,
-            progress: base.Progress | None = None) -> dict[str, float]:
+            progress: base.Progress | None = None,
+            checkpoint: pathlib.Path | None = None) -> dict[str, float]:
         """Learn, see the abstract class."""
         counts = [self._events(recording) for recording in corpus
                   if recording.harmed is not True]
@@ -70,3 +67,15 @@ class TinyDetector(base.LearnedDetector):
     def score(self, recording: base.Recording) -> float:
         """How abnormal the number of events is."""
         return min(abs(self._events(recording) - self.mean) / 1000, 1.0)
+
+    def explain(self, recording: base.Recording,
+                score: float) -> pl.DataFrame:
+        """The first template, see the abstract class."""
+        first = recording.store.narrow(recording.query).filter(
+            pl.col('timestamp').is_not_null()).sort('timestamp').head(
+                1).collect()
+        return first.select(
+            'service', 'binary', 'host', 'template',
+            since='timestamp', until='timestamp', sign=pl.lit('model'),
+            score=pl.lit(score), why=pl.lit('so many events')).cast(
+                base.SYMPTOMS)  # type: ignore[arg-type]

@@ -48,12 +48,10 @@ class FakeDetector(detectors.LearnedDetector):
         self._share = 0.0
         self._names: list[str] = []
 
-    def detect(self, current: Any, reference: Any) -> Any:
-        return detectors.no_symptoms()
-
     def fit(self, corpus: Sequence[detectors.Recording],
             settings: detectors.Settings,
-            progress: detectors.Progress | None = None) -> dict[str, float]:
+            progress: detectors.Progress | None = None,
+            checkpoint: pathlib.Path | None = None) -> dict[str, float]:
         if not corpus:
             raise exception.InvalidInput(reason='There is nothing.')
         self._share = sum(r.harmed is True for r in corpus) / len(corpus)
@@ -67,6 +65,9 @@ class FakeDetector(detectors.LearnedDetector):
         type(self).seen[-1][1].append(recording.name)
         lines = recording.store.narrow(recording.query).collect().height
         return self._share / 2 + lines / 1000
+
+    def explain(self, recording: detectors.Recording, score: float) -> Any:
+        return detectors.no_symptoms()
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         return {}, {}
@@ -82,7 +83,8 @@ class OtherDetector(FakeDetector):
 
     def fit(self, corpus: Sequence[detectors.Recording],
             settings: detectors.Settings,
-            progress: detectors.Progress | None = None) -> dict[str, float]:
+            progress: detectors.Progress | None = None,
+            checkpoint: pathlib.Path | None = None) -> dict[str, float]:
         raise exception.InvalidInput(reason='It never learns.')
 
 
