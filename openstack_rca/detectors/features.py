@@ -23,10 +23,12 @@ levels. A *class* of requests is process, method and class of the path.
 """
 
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Mapping
 import dataclasses
 import datetime
 import functools
+import math
 import re
 from typing import Any
 from typing import NamedTuple
@@ -123,6 +125,7 @@ _FOLLOWED = 60.0
 #: Seconds before the time in question in which its first requests may have
 #: begun.
 _LEAD = datetime.timedelta(seconds=60)
+_INSTANT = datetime.timedelta(microseconds=1)
 #: Requests of a class that tell how long these take.
 _TIMED = 20
 _LEAST_LATENCY = 0.5
@@ -214,14 +217,70 @@ def tables(store: stores.Store, query: stores.Query) -> Tables:
     :param query: which of them
     :raises StoreError: the store cannot be read
     """
+    return _tabled(*_events(store, query))
+
+
+def windows(store: stores.Store, query: stores.Query, seconds: float,
+            most: int | None = None) -> Iterator[tuple[int, Tables]]:
+    """Read a recording in windows, one after the other.
+
+    What is left over at the end belongs to the last window.
+
+    :param store: its events
+    :param query: which of them
+    :param seconds: length of a window, 0 for all of it in one
+    :param most: read so many windows at most: half of them from the
+        beginning, half of them from the end
+    :returns: number and tables of each
+    :raises StoreError: the store cannot be read
+    """
+    if not seconds:
+        yield 0, tables(store, query)
+        return
+    first, last = store.narrow(query).select(
+        first=pl.col('timestamp').min(),
+        last=pl.col('timestamp').max()).collect().row(0)
+    if first is None:
+        return
+    step = datetime.timedelta(seconds=seconds)
+    count = max(1, math.floor((last - first) / step))
+    wanted = range(count)
+    parts = [wanted]
+    if most is not None and count > most:
+        parts = [wanted[:most - most // 2], wanted[count - most // 2:]]
+    for part in filter(len, parts):
+        begin = first + part[0] * step
+        end = last if part[-1] == count - 1 else (
+            first + (part[-1] + 1) * step - _INSTANT)
+        frame, early = _events(store, dataclasses.replace(
+            query, since=begin, until=end))
+        moments = pl.concat([early['timestamp'], frame['timestamp']])
+        frame = pl.concat([early, frame], how='diagonal')
+        for n in part:
+            since = first + n * step
+            until = end if n == part[-1] else since + step - _INSTANT
+            low, inside, high = (
+                moments.search_sorted(since - _LEAD, 'left'),
+                moments.search_sorted(since, 'left'),
+                moments.search_sorted(until, 'right'))
+            yield n, _tabled(frame[inside:high], frame[low:inside])
+
+
+def _events(store: stores.Store, query: stores.Query) -> tuple[
+        pl.DataFrame, pl.DataFrame]:
+    """The events of a recording with their keys, in order of time.
+
+    :returns: what was asked for, and what lies shortly before it
+    """
     wide = query
     if query.since is not None:
         wide = dataclasses.replace(query, since=query.since - _LEAD)
+    # Records of one microsecond keep the order in which they were read.
     frame = store.narrow(wide).filter(
         pl.col('timestamp').is_not_null()).select(
             'timestamp', 'service', 'binary', 'host', 'level', 'logger',
             'request_id', 'resources', 'method', 'path', 'status', 'latency',
-            'template',
+            'template', 'kind',
             traceback=pl.col('text').str.contains(
                 'Traceback (most recent call last)', literal=True),
             state=schema.message().str.slice(0, _MESSAGE).str.contains(
@@ -229,18 +288,28 @@ def tables(store: stores.Store, query: stores.Query) -> Tables:
             size=pl.when(pl.col('method') == 'GET').then(
                 pl.col('text')).str.extract(_LENGTH)).collect(
                     engine='streaming').sort('timestamp', maintain_order=True)
-    inside = frame
+    early = 0
     if query.since is not None:
-        inside = frame.filter(pl.col('timestamp') >= query.since)
-    start = inside['timestamp'].min()
+        early = int(frame['timestamp'].search_sorted(query.since, 'left'))
+    return (_keyed(frame[early:], store.templates()),
+            frame[:early].select('timestamp', 'request_id'))
+
+
+def _tabled(frame: pl.DataFrame, early: pl.DataFrame) -> Tables:
+    """What features need of events.
+
+    :param frame: of :func:`_events`
+    :param early: what lies before them: requests may have begun there
+    """
+    start = frame['timestamp'].min()
     if not isinstance(start, datetime.datetime):
         start = None
-    frame = frame.with_columns(t=(
-        pl.col('timestamp') - pl.lit(start, pl.Datetime('us'))
-    ).dt.total_microseconds() / 1e6)
-    # Records of one microsecond keep the order in which they were read.
-    begun = frame.group_by('request_id').agg(begin=pl.col('t').min())
-    frame = _keyed(frame.filter(pl.col('t') >= 0), store.templates())
+    t = (pl.col('timestamp') - pl.lit(start, pl.Datetime('us'))
+         ).dt.total_microseconds() / 1e6
+    frame = frame.with_columns(t=t)
+    begun = pl.concat([
+        early.select('request_id', t=t), frame.select('request_id', 't')
+    ]).group_by('request_id').agg(begin=pl.col('t').min())
     requests = _requests(frame, begun)
     asked = frame.select('request_id', 'k', 't').join(
         requests.select('request_id', 'r', 'begin', 'change'),
@@ -325,6 +394,7 @@ def _spoken(frame: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
         pl.col('status').max().fill_null(0),
         count=pl.len(), first=pl.col('t').min(), last=pl.col('t').max(),
         get=(pl.col('method') == 'GET').any().fill_null(False),
+        notified=(pl.col('kind') == 'notification').any().fill_null(False),
         access=pl.col('method').is_not_null().any()).join(
             by, on='k', how='left').with_columns(
                 asked=pl.col('changing').is_not_null(),

@@ -9,23 +9,27 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Features and an LSTM over what is seldom said.
+"""Features, and LSTMs over what is said in which order.
 
-Two branches give one logit. The wide one is a logistic regression over the
-features of :mod:`openstack_rca.detectors.features`, with weights that are
-not negative and are drawn to a common prior. The other is a stacked LSTM
-over the rarest messages in their order, each represented by the meaning of
-its words (a sentence embedding, which is made once for each text), so that
-a message that was never seen in training still has a place; it learns what
-the features get wrong.
+The wide branch is a logistic regression over the features of
+:mod:`openstack_rca.detectors.features`, with weights that are not negative
+and are drawn to a common prior; a feature counts by how much it exceeds
+what it is in quiet times. What is used beside it depends on the data:
 
-What is used depends on the data: without labels the wide branch keeps its
-prior weights and only the threshold is learned; with few labels, or where
-nothing is in order, the wide branch is alone.
+* Without labels, a stacked LSTM learns from quiet times what a request or a
+  process says next (:mod:`openstack_rca.detectors.next_event`). Its
+  surprise is one more feature, the weights keep their prior, and recordings
+  are judged in windows of a minute.
+* With labels, the weights are learned, and a stacked LSTM over the rarest
+  messages of a recording in their order, each represented by the meaning of
+  its words, learns what the features get wrong.
+* With few labels, or where nothing is in order, the wide branch is alone: a
+  feed-forward network over tabular windows.
 """
 
 from collections.abc import Mapping
 from collections.abc import Sequence
+import copy
 import dataclasses
 import datetime
 import math
@@ -42,6 +46,7 @@ from openstack_rca import exception
 from openstack_rca.detectors import base
 from openstack_rca.detectors import features
 from openstack_rca.detectors import meaning
+from openstack_rca.detectors import next_event
 from openstack_rca.store import base as stores
 
 if TYPE_CHECKING:
@@ -74,11 +79,22 @@ _DROPOUT = 0.2
 #: Examples of each label that the sequence is learned from, at least.
 _LEAST_LABELLED = 20
 
-#: With fewer normal recordings than this, each is cut into windows.
-_LEAST_NORMAL = 5
+#: What nobody has labelled is cut into windows of so many seconds. So many
+#: that follow each other are one group: what they say is much the same.
 _CUT_SECONDS = 60.0
+_BLOCK = 5
+_LEAST_BLOCKS = 10
 #: Windows that a threshold can be set by, at least.
 _LEAST_WINDOWS = 4
+#: The share of normal recordings in which a feature is what it usually is.
+_USUAL = 0.95
+#: The share of the highest logits whose tail is extrapolated where a
+#: threshold is to be exceeded less often than could be counted.
+_TAIL = 0.1
+_COUNTED = 3
+#: Windows that an analysis judges, and those that tell what is normal.
+_MOST_JUDGED = 30
+_MOST_SETTLED = 120
 #: A baseline that knows less of what is said is of another cloud.
 _AT_HOME = 0.5
 _QUIET = datetime.timedelta(days=1)
@@ -87,6 +103,8 @@ _INSTANT = datetime.timedelta(microseconds=1)
 #: No symptom of a model outdoes an error that says what is broken.
 _MOST_SCORE = 0.7
 _SUSPECTS = 3
+#: Windows that symptoms are told of.
+_EXPLAINED = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -116,12 +134,13 @@ class LstmDetector(base.LearnedDetector):
         self._weights = np.full(count, _PRIOR)
         self._bias = 0.0
         self._threshold = 0.0
+        #: What each feature is in quiet times.
+        self._usual = np.zeros(count)
+        self._next = next_event.NextEvents()
         #: Seconds of a window that is judged at once, 0 for all of it.
         self._window = 0.0
         self._network: training.SequenceNetwork | None = None
-        self._center = np.zeros(meaning.WIDTH, np.float32)
-        self._axes = np.zeros((meaning.WIDTH, _MEANING), np.float32)
-        self._meanings: dict[str, np.ndarray] = {}
+        self._space = meaning.Space(_MEANING)
 
     # What the product asks for
 
@@ -134,23 +153,31 @@ class LstmDetector(base.LearnedDetector):
         query = view.query
         if view.onset is not None:
             query = dataclasses.replace(query, since=view.onset)
-        recording = base.Recording('now', view.store, query)
-        read = features.tables(view.store, query)
         judge: LstmDetector | None = self
-        if self._baseline is None or self._baseline.knows(read) < _AT_HOME:
+        read = [t for _, t in features.windows(
+            view.store, query, self._window or _CUT_SECONDS, _MOST_JUDGED)]
+        if self._baseline is None or read and not any(
+                self._baseline.knows(t) >= _AT_HOME for t in read):
             judge = self._at_home(view)
-        if judge is None or read.start is None:
+        if judge is None or not read:
             return base.no_symptoms()
-        score = judge.score(recording)
-        if score < base.ALARM:
-            return base.no_symptoms()
-        return judge._symptoms(read, score)
+        if not judge._window:
+            read = [features.tables(view.store, query)]
+        scored = sorted(
+            ((judge._calibrated(judge._logit(t)), -n)
+             for n, t in enumerate(read)), reverse=True)[:_EXPLAINED]
+        found = [judge._symptoms(read[-n], score)
+                 for score, n in scored if score >= base.ALARM]
+        return pl.concat(found or [base.no_symptoms()])
 
     def explain(self, recording: base.Recording,
                 score: float) -> pl.DataFrame:
         """Why a recording has its score, see the abstract class."""
-        return self._symptoms(
-            features.tables(recording.store, recording.query), score)
+        read = [t for _, t in features.windows(
+            recording.store, recording.query, self._window)]
+        if not read:
+            return base.no_symptoms()
+        return self._symptoms(max(read, key=self._logit), score)
 
     def knows(self, recording: base.Recording) -> bool:
         """Whether most of what is said was learned, see the class above."""
@@ -164,52 +191,45 @@ class LstmDetector(base.LearnedDetector):
         :raises ModelError: nothing was learned
         """
         return max((self._calibrated(self._logit(read)) for _, read
-                    in _windows(recording, self._window)),
+                    in features.windows(
+                        recording.store, recording.query, self._window)),
                    default=self._calibrated(self._bias))
 
     def fit(self, corpus: Sequence[base.Recording], settings: base.Settings,
             progress: base.Progress | None = None,
             checkpoint: pathlib.Path | None = None) -> dict[str, float]:
-        """Learn, see the abstract class.
-
-        Without labels, fewer than five recordings are cut into windows of
-        a minute, and each window is then a recording of its own.
-        """
+        """Learn, see the abstract class."""
         self.__init__()  # type: ignore[misc]
         both = {True, False} <= {r.harmed for r in corpus}
         corpus = [r for r in corpus if not both or r.harmed is not None]
         # A window of a recording in which users were harmed need not be
         # the one in which they were.
-        examples = self._read(corpus, progress, cut=not both)
+        self._window = 0.0 if both else _CUT_SECONDS
+        examples = self._read(corpus, progress)
         labels = np.array([e.harmed is True for e in examples], bool)
-        if (~labels).sum() < _LEAST_WINDOWS:
-            raise exception.InvalidInput(
-                reason='There is too little to learn from: at least '
-                f'{_LEAST_WINDOWS} recordings, or minutes, in which nobody '
-                'was harmed are needed.')
+        self._check(int((~labels).sum()))
         self._baseline = features.Baseline.learn(
             (e.group, e.read) for e in examples if e.harmed is not True)
-        vectors = []
-        for number, one in enumerate(examples):
-            vectors.append(features.values(one.read, self._baseline,
-                                           one.group))
-            if progress is not None:
-                progress('features', (number + 1) / len(examples), {})
-        squashed = features.squash(np.array(vectors))
+        squashed = self._squashed(examples, progress)
         held = _held_out([e.group for e in examples], labels, settings)
+        self._usual = np.quantile(squashed[~labels], _USUAL, axis=0)
         figures: dict[str, float] = {}
         if both:
-            known = squashed[~held]
-            self._scale = np.maximum(_LEAST_SCALE, known.std(0))
             figures |= self._learn(examples, squashed, labels, held,
                                    settings, progress, checkpoint)
-        logits = np.array([
-            self._wide(row) + self._deep(one.read, one.group)
-            for row, one in zip(squashed, examples, strict=True)])
-        self._threshold = _limit(logits[held & ~labels],
+        else:
+            figures |= self._next.fit(
+                [e.read for e in examples if e.harmed is not True],
+                held[~labels], settings, progress,
+                checkpoint and checkpoint / 'next')
+        logits = self._logits(examples, squashed, labels)
+        # Without labels no example was learned from but as what others are
+        # compared with.
+        judged = held if both else np.ones(len(held), bool)
+        self._threshold = _limit(logits[judged & ~labels],
                                  settings.false_alarms)
-        alarmed = (logits > self._threshold)[held]
-        harmed = labels[held]
+        alarmed = (logits > self._threshold)[judged]
+        harmed = labels[judged]
         hits = float((alarmed & harmed).sum())
         figures |= {
             'recordings': float(len(examples)),
@@ -226,50 +246,74 @@ class LstmDetector(base.LearnedDetector):
 
     def settle(self, normal: Sequence[base.Recording],
                settings: base.Settings) -> None:
-        """Keep the weights, and learn anew what is normal.
-
-        What harm looks like is much the same in every cloud, and what its
-        processes say when all is well is not.
-
-        :param normal: recordings of the cloud in which nobody was harmed
-        :param settings: with the share of false alarms
-        :raises InvalidInput: there are too few
+        """Keep the weights, learn anew what is normal, see the class above.
         """
-        self._window = 0.0
-        examples = self._read(normal, None, cut=True)
-        if len(examples) < _LEAST_WINDOWS:
-            raise exception.InvalidInput(
-                reason='There is too little to learn from: at least '
-                f'{_LEAST_WINDOWS} recordings, or minutes, in which nobody '
-                'was harmed are needed.')
+        self._window = _CUT_SECONDS
+        examples = self._read(normal, None, _MOST_SETTLED)
+        self._check(len(examples))
         self._baseline = features.Baseline.learn(
             (e.group, e.read) for e in examples)
-        self._threshold = _limit(np.array([
-            self._wide(features.squash(features.values(
-                e.read, self._baseline, e.group)))
-            + self._deep(e.read, e.group) for e in examples]),
+        squashed = self._squashed(examples, None)
+        self._usual = np.quantile(squashed, _USUAL, axis=0)
+        self._next.settle([e.read for e in examples])
+        self._threshold = _limit(
+            self._logits(examples, squashed, np.zeros(len(examples), bool)),
             settings.false_alarms)
 
     # Learning
 
+    @staticmethod
+    def _check(normal: int) -> None:
+        """Make sure that there are enough examples of what is normal."""
+        if normal < _LEAST_WINDOWS:
+            raise exception.InvalidInput(
+                reason='There is too little to learn from: at least '
+                f'{_LEAST_WINDOWS} recordings, or minutes, in which nobody '
+                'was harmed are needed.')
+
     def _read(self, corpus: Sequence[base.Recording],
-              progress: base.Progress | None, *,
-              cut: bool) -> list[_Example]:
-        """Read recordings, or windows of them where these are few."""
-        normal = {r.group or f'\0{n}' for n, r in enumerate(corpus)
-                  if r.harmed is not True}
-        if cut and len(normal) < _LEAST_NORMAL:
-            self._window = _CUT_SECONDS
-        found = []
+              progress: base.Progress | None,
+              most: int | None = None) -> list[_Example]:
+        """Read recordings, or the windows of them."""
+        found: list[tuple[int, int, base.Recording, features.Tables]] = []
+        each = most and max(1, most // max(1, len(corpus)))
         for number, one in enumerate(corpus):
-            group = one.group or f'\0{number}'
-            for window, read in _windows(one, self._window):
-                found.append(_Example(
-                    f'{group}\0{window}' if self._window else group, read,
-                    one.harmed))
+            found += [(number, window, one, read)
+                      for window, read in features.windows(
+                          one.store, one.query, self._window, each)]
             if progress is not None:
                 progress('read', (number + 1) / len(corpus), {})
-        return found
+        block = max(1, min(_BLOCK, len(found) // _LEAST_BLOCKS))
+        return [_Example(
+            (one.group or f'\0{number}') + (
+                f'\0{window // block}' if self._window else ''),
+            read, one.harmed) for number, window, one, read in found]
+
+    def _squashed(self, examples: Sequence[_Example],
+                  progress: base.Progress | None) -> np.ndarray:
+        """The features of examples, each against the groups of others."""
+        assert self._baseline is not None
+        vectors = []
+        for number, one in enumerate(examples):
+            vectors.append(features.values(one.read, self._baseline,
+                                           one.group))
+            if progress is not None:
+                progress('features', (number + 1) / len(examples), {})
+        return features.squash(np.array(vectors))
+
+    def _logits(self, examples: Sequence[_Example], squashed: np.ndarray,
+                labels: np.ndarray) -> np.ndarray:
+        """The logits of examples, none judged by what it is itself."""
+        groups = np.array([e.group for e in examples])
+        before = self._usual
+        found = []
+        for row, one in zip(squashed, examples, strict=True):
+            others = ~labels & (groups != one.group)
+            if self._window and others.any():
+                self._usual = np.quantile(squashed[others], _USUAL, axis=0)
+            found.append(self._wide(row) + self._deep(one.read, one.group))
+        self._usual = before
+        return np.array(found)
 
     def _learn(self, examples: Sequence[_Example], squashed: np.ndarray,
                labels: np.ndarray, held: np.ndarray,
@@ -280,7 +324,9 @@ class LstmDetector(base.LearnedDetector):
         import torch
 
         from openstack_rca.detectors import training
-        scaled = squashed / self._scale
+        excess = np.maximum(0.0, squashed - self._usual)
+        self._scale = np.maximum(_LEAST_SCALE, excess[~held].std(0))
+        scaled = excess / self._scale
         self._weights, self._bias = training.head(
             scaled[~held], labels[~held], _PRIOR, _PULL)
         known = labels[~held]
@@ -293,16 +339,7 @@ class LstmDetector(base.LearnedDetector):
         texts = sorted({t for bag in bags for t in bag['words']})
         if not texts:
             return {}
-        meant = meaning.embed(texts)
-        self._center = meant.mean(0)
-        _, _, axes = np.linalg.svd(meant - self._center,
-                                   full_matrices=False)
-        self._axes = np.zeros((meaning.WIDTH, _MEANING), np.float32)
-        self._axes[:, :len(axes[:_MEANING])] = axes[:_MEANING].T
-        placed = (meant - self._center) @ self._axes
-        spread = float(placed.std()) or 1.0
-        self._axes /= spread
-        self._meanings = dict(zip(texts, placed / spread, strict=True))
+        self._space.learn(texts)
         inputs = [self._sequence(bag) for bag in bags]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(settings.seed)
@@ -324,9 +361,10 @@ class LstmDetector(base.LearnedDetector):
         quiet = base.Recording('quiet', view.store, stores.Query(
             since=view.onset - _QUIET, until=view.onset - _INSTANT,
             services=view.query.services, hosts=view.query.hosts))
-        local = LstmDetector()
+        local = copy.copy(self)
+        local._next = copy.copy(self._next)
         try:
-            local.fit([quiet], base.Settings())
+            local.settle([quiet], base.Settings())
         except exception.InvalidInput:
             LOG.info('The quiet time before %s is too short to tell what is '
                      'normal.', view.onset)
@@ -348,12 +386,20 @@ class LstmDetector(base.LearnedDetector):
         row = features.squash(features.values(read, self._baseline))
         return self._wide(row) + self._deep(read)
 
+    def _parts(self, squashed: np.ndarray) -> np.ndarray:
+        """What each feature adds to the logit."""
+        parts: np.ndarray = np.maximum(
+            0.0, squashed - self._usual) / self._scale * self._weights
+        return parts
+
     def _wide(self, squashed: np.ndarray) -> float:
         """What the features say."""
-        return float(squashed / self._scale @ self._weights) + self._bias
+        return float(self._parts(squashed).sum()) + self._bias
 
     def _deep(self, read: features.Tables, group: str = '') -> float:
-        """What the order of rare messages adds."""
+        """What the order of messages adds."""
+        if self._next.learned:
+            return self._unexpected(self._next.judge(read))
         if self._network is None or self._baseline is None:
             return 0.0
         import torch
@@ -365,16 +411,13 @@ class LstmDetector(base.LearnedDetector):
             return float(self._network(torch.from_numpy(sequence)[None],
                                        torch.from_numpy(there)[None])[0])
 
+    def _unexpected(self, told: pl.DataFrame) -> float:
+        """What unexpected messages add: as much as any other feature."""
+        return self._next.total(told) / _PLAIN_SCALE * _PRIOR
+
     def _sequence(self, bag: pl.DataFrame) -> tuple[np.ndarray, np.ndarray]:
         """Messages as the network sees them, and which are there."""
         texts = bag['words'].to_list()
-        # Only what training has not met is embedded: at most one sequence.
-        new = [t for t in texts if t not in self._meanings]
-        if new:
-            found = (meaning.embed(new) - self._center) @ self._axes
-            fresh = dict(zip(new, found, strict=True))
-        else:
-            fresh = {}
         level, status = pl.col('level'), pl.col('status')
         flags = bag.select(
             level >= 40, level.eq(30).alias('warning'),
@@ -389,9 +432,9 @@ class LstmDetector(base.LearnedDetector):
                 pl.Float32).to_numpy()
         sequence = np.zeros((_LENGTH, _FLAGS + _MEANING), np.float32)
         sequence[:len(texts), :_FLAGS] = flags
-        for n, text in enumerate(texts):
-            place = fresh[text] if text in fresh else self._meanings[text]
-            sequence[n, _FLAGS:] = place * _MEANING_WEIGHT
+        # Only what training has not met is embedded: at most one sequence.
+        sequence[:len(texts), _FLAGS:] = (
+            self._space.place(texts) * _MEANING_WEIGHT)
         return sequence, np.arange(_LENGTH) < len(texts)
 
     def _symptoms(self, read: features.Tables,
@@ -399,8 +442,7 @@ class LstmDetector(base.LearnedDetector):
         """What an alarm is about, in proportion to what it adds."""
         assert self._baseline is not None
         row = features.squash(features.values(read, self._baseline))
-        parts = dict(zip(features.FEATURES,
-                         row / self._scale * self._weights, strict=True))
+        parts = dict(zip(features.FEATURES, self._parts(row), strict=True))
         # What is missing is counted in three ways and told once.
         for name in ('lack', 'resource'):
             parts[f'{name}_weight'] += parts.pop(f'{name}_requests')
@@ -411,7 +453,8 @@ class LstmDetector(base.LearnedDetector):
             adds, on='feature', maintain_order='left').filter(
                 pl.col('adds') > 0)
         told = pl.concat([told.with_columns(why=pl.format(
-            '{}: {}', 'feature', 'why')), self._suspects(read)])
+            '{}: {}', 'feature', 'why')), self._suspects(read),
+            self._surprises(read)])
         most = told['adds'].max()
         if not isinstance(most, float):
             return base.no_symptoms()
@@ -447,6 +490,22 @@ class LstmDetector(base.LearnedDetector):
                           'is a sign of harm: {}', 'words'),
             adds='adds').cast(shape)
 
+    def _surprises(self, read: features.Tables) -> pl.DataFrame:
+        """The messages that were least expected."""
+        shape = pl.Schema({**features.EXPLAINED, 'adds': pl.Float64()})
+        if not self._next.learned or read.start is None:
+            return pl.DataFrame(schema=shape)
+        told = self._next.judge(read)
+        share = pl.col('excess') / max(1e-9, told['excess'].sum())
+        return told.head(_SUSPECTS).select(
+            pl.lit('order').alias('feature'), 'service', 'binary', 'host',
+            'template', since=features.moment(read.start, 'first'),
+            until=features.moment(read.start, 'last'),
+            why=pl.format(
+                'order: "{}" was said where "{}" is what quiet times lead to '
+                'expect', 'words', 'expected'),
+            adds=share * self._unexpected(told)).cast(shape)
+
     # Keeping
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -459,13 +518,14 @@ class LstmDetector(base.LearnedDetector):
                 name=_NAME, reason='It has learned nothing yet.')
         kept, told = self._baseline.state()
         arrays = {f'baseline.{name}': a for name, a in kept.items()}
-        arrays |= {'scale': self._scale, 'weights': self._weights}
-        texts = sorted(self._meanings) if self._network is not None else []
+        arrays |= {'scale': self._scale, 'weights': self._weights,
+                   'usual': self._usual}
+        following, order = self._next.state()
+        arrays |= {f'next.{name}': a for name, a in following.items()}
+        texts: list[str] = []
         if self._network is not None:
-            arrays |= {
-                'center': self._center, 'axes': self._axes,
-                'meanings': np.array([self._meanings[t] for t in texts],
-                                     np.float32).reshape(-1, _MEANING)}
+            placed, texts = self._space.state()
+            arrays |= {f'space.{name}': a for name, a in placed.items()}
             arrays |= {f'network.{name}': tensor.detach().cpu().numpy()
                        for name, tensor
                        in self._network.state_dict().items()}
@@ -473,7 +533,7 @@ class LstmDetector(base.LearnedDetector):
             'driver': _NAME, 'version': _VERSION,
             'features': list(features.FEATURES), 'baseline': told,
             'bias': self._bias, 'threshold': self._threshold,
-            'window': self._window, 'texts': texts,
+            'window': self._window, 'texts': texts, 'next': order,
             'sequence': self._network is not None}
 
     @classmethod
@@ -497,20 +557,17 @@ class LstmDetector(base.LearnedDetector):
         self = cls()
         count = len(features.FEATURES)
         shapes: dict[str, tuple[int, ...]] = {
-            'scale': (count,), 'weights': (count,)}
-        texts = [str(t) for t in metadata['texts']]
+            'scale': (count,), 'weights': (count,), 'usual': (count,)}
         network = None
         if metadata['sequence']:
             network = _network()
-            shapes |= {'center': (meaning.WIDTH,),
-                       'axes': (meaning.WIDTH, _MEANING),
-                       'meanings': (len(texts), _MEANING)}
             shapes |= {f'network.{name}': tuple(tensor.shape)
                        for name, tensor in network.state_dict().items()}
-        prefix = 'baseline.'
-        own = {n.removeprefix(prefix): a for n, a in arrays.items()
-               if n.startswith(prefix)}
-        rest = {n: a for n, a in arrays.items() if not n.startswith(prefix)}
+        rest = dict(arrays)
+        own, following, placed = (
+            {name.removeprefix(prefix): rest.pop(name)
+             for name in arrays if name.startswith(prefix)}
+            for prefix in ('baseline.', 'next.', 'space.'))
         if rest.keys() != shapes.keys():
             raise ValueError('arrays are missing or foreign: ' + ', '.join(
                 sorted(rest.keys() ^ shapes.keys())))
@@ -526,6 +583,9 @@ class LstmDetector(base.LearnedDetector):
             own, metadata['baseline'])
         self._scale = rest['scale'].astype(np.float64)
         self._weights = rest['weights'].astype(np.float64)
+        self._usual = rest['usual'].astype(np.float64)
+        self._next = next_event.NextEvents.from_state(
+            following, metadata['next'])
         for name in ('bias', 'threshold', 'window'):
             number = float(metadata[name])
             if not math.isfinite(number):
@@ -539,10 +599,8 @@ class LstmDetector(base.LearnedDetector):
                 for name in network.state_dict()})
             network.eval()
             self._network = network
-            self._center = rest['center'].astype(np.float32)
-            self._axes = rest['axes'].astype(np.float32)
-            self._meanings = dict(zip(
-                texts, rest['meanings'].astype(np.float32), strict=True))
+            self._space = meaning.Space.from_state(
+                placed, metadata['texts'], _MEANING)
         return self
 
 
@@ -560,30 +618,6 @@ def _rarest(read: features.Tables, baseline: features.Baseline,
     return features.compared(read, baseline.without(group)).filter(
         (pl.col('known') < _COMMON) | loud).sort(
             ~loud, 'known', 'key').head(_LENGTH).sort('first', 'key')
-
-
-def _windows(recording: base.Recording, seconds: float) -> list[
-        tuple[int, features.Tables]]:
-    """A recording, or windows of so many seconds of it."""
-    query = recording.query
-    if not seconds:
-        return [(0, features.tables(recording.store, query))]
-    first, last = recording.store.narrow(query).select(
-        first=pl.col('timestamp').min(),
-        last=pl.col('timestamp').max()).collect().row(0)
-    found: list[tuple[int, features.Tables]] = []
-    if first is None:
-        return found
-    step = datetime.timedelta(seconds=seconds)
-    # What is left over at the end belongs to the last window.
-    count = max(1, math.floor((last - first) / step))
-    for n in range(count):
-        until = last if n == count - 1 else (
-            first + (n + 1) * step - _INSTANT)
-        found.append((n, features.tables(
-            recording.store, dataclasses.replace(
-                query, since=first + n * step, until=until))))
-    return found
 
 
 def _held_out(groups: Sequence[str], labels: np.ndarray,
@@ -615,6 +649,18 @@ def _held_out(groups: Sequence[str], labels: np.ndarray,
 
 
 def _limit(logits: np.ndarray, share: float) -> float:
-    """The logit that no more than a share of normal ones exceeds."""
+    """The logit that no more than a share of normal ones exceeds.
+
+    Where that is fewer than could be counted, the tail of the highest ones
+    is taken to be exponential: peaks over threshold (Siffer et al., KDD
+    2017) with the shape that needs no fit.
+    """
     ordered = np.sort(logits)[::-1]
-    return float(ordered[min(len(ordered) - 1, int(share * len(ordered)))])
+    place = min(len(ordered) - 1, int(share * len(ordered)))
+    if share * len(ordered) >= _COUNTED or share >= _TAIL:
+        return float(ordered[place])
+    begin = float(np.quantile(logits, 1 - _TAIL))
+    above = ordered[ordered > begin]
+    mean = float((above - begin).mean()) if len(above) else 0.0
+    return max(float(ordered[place]),
+               begin + mean * math.log(_TAIL / max(share, 1e-6)))

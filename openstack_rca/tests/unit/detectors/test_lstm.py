@@ -97,8 +97,37 @@ class LstmTestCase(base.TestCase):
                          learner.state()[0]['weights'].tolist())
         self.assertLessEqual(learner.score(parts[10]), 0.5)
         self.assertGreater(learner.score(parts[11]), 0.9)
-        # The sequence needs labels, and nothing was embedded.
-        self.assertEqual([], self.encoder.asked)
+        # What is said next is learned without labels; the sequence of rare
+        # messages needs some.
+        self.assertGreater(figures['next_keys'], 3)
+        self.assertFalse(learner.state()[1]['sequence'])
+        self.assertEqual(len(set(self.encoder.asked)),
+                         len(self.encoder.asked))
+
+    def test_order_without_labels(self) -> None:
+        """What is kept of the order says the same once it is restored."""
+        parts = self.unlabelled(odd(10))
+        learner = lstm.LstmDetector()
+        learner.fit(parts[:10], SETTINGS)
+        arrays, told = learner.state()
+        self.assertIn('next.network.lstm.weight_ih_l1', arrays)
+        again = lstm.LstmDetector.from_state(arrays, told)
+        self.assertEqual([learner.score(p) for p in parts],
+                         [again.score(p) for p in parts])
+        self.assertEqual(told, again.state()[1])
+        arrays['next.usual'] = arrays['next.usual'][1:]
+        self.assertRaises(exception.ModelError,
+                          lstm.LstmDetector.from_state, arrays, told)
+
+    def test_thresholds_beyond_what_was_counted(self) -> None:
+        """The tail of the highest logits is extrapolated."""
+        logits = np.random.default_rng(3).exponential(size=200)
+        counted = lstm._limit(logits, 0.05)
+        self.assertEqual(10, (logits > counted).sum())
+        rare = lstm._limit(logits, 0.001)
+        self.assertGreater(rare, float(logits.max()))
+        # Of an exponential distribution 0.001 lie beyond ln(1000).
+        self.assertAlmostEqual(np.log(1000), rare, delta=1.5)
 
     def test_one_recording_is_cut(self) -> None:
         parts = self.unlabelled(runs.Run(10), odd(11))

@@ -1,0 +1,390 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""What a request or a process says next, learned from quiet times.
+
+Two kinds of sequences, each key once, in the order in which it is first
+said: all that services say of one request, and what one process says beside
+its requests in a window. A stacked LSTM predicts each key from those before
+it. What goes in and what is compared with at the output are the same
+vectors, made of the meaning of the words and a few flags, so that a message
+that was never seen still has a place as context. (Du et al., DeepLog, 2017,
+predicts keys without a meaning; Meng et al., LogAnomaly, 2019, with one.)
+
+A key that is always hard to predict is no news: what counts is by how much
+its surprise exceeds what it had in quiet times that were not learned from.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import math
+import pathlib
+from typing import Any
+from typing import Self
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from openstack_rca.detectors import base
+from openstack_rca.detectors import features
+from openstack_rca.detectors import meaning
+
+if TYPE_CHECKING:
+    from openstack_rca.detectors import training
+
+#: What several threads say in so many seconds is in no order.
+_TOGETHER = 0.05
+#: Keys of a sequence that are looked at.
+_LENGTH = 32
+#: Recordings, or windows, in which a key has to be to be predicted.
+_LEAST_SEEN = 2
+_MOST_KEYS = 4000
+#: Distinct sequences that are learned from, the most frequent ones.
+_MOST_SEQUENCES = 20000
+#: Numbers of a text's meaning, and their weight beside the flags.
+_MEANING = 32
+_MEANING_WEIGHT = 0.3
+_FLAGS = 8
+_INPUTS = _FLAGS + _MEANING
+_WIDTH = 64
+_LAYERS = 2
+_DROPOUT = 0.1
+#: New texts that one judgement embeds.
+_MOST_NEW = 64
+#: Held-out occurrences by which a key is judged by itself, the percentile
+#: of all keys otherwise, and what is added to both.
+_ENOUGH = 5
+_OFTEN = 0.995
+_MARGIN = 1.0
+#: The share of quiet windows whose surprises are called usual.
+_WINDOWS = 0.95
+#: Surprises that are added up.
+_TOP = 5
+
+_SURPRISES = pl.Schema({
+    'service': pl.String(), 'binary': pl.String(), 'host': pl.String(),
+    'template': pl.UInt64(), 'first': pl.Float64(), 'last': pl.Float64(),
+    'words': pl.String(), 'excess': pl.Float64(), 'expected': pl.String()})
+
+
+class NextEvents:
+    """Predicts keys, and tells which ones were not to be expected."""
+
+    def __init__(self) -> None:
+        self._space = meaning.Space(_MEANING)
+        self._keys: dict[str, int] = {}
+        self._words: list[str] = []
+        self._inputs = np.zeros((0, _INPUTS), np.float32)
+        #: The surprise of each key in quiet times.
+        self._usual = np.zeros(0)
+        #: The sum of a window's surprises in quiet times.
+        self._often = 0.0
+        self._network: training.NextNetwork | None = None
+
+    @property
+    def learned(self) -> bool:
+        """Whether there is something to predict with."""
+        return self._network is not None
+
+    def fit(self, read: Sequence[features.Tables], held: np.ndarray,
+            settings: base.Settings, progress: base.Progress | None = None,
+            checkpoint: pathlib.Path | None = None) -> dict[str, float]:
+        """Learn from quiet times.
+
+        :param read: recordings, or windows
+        :param held: which of them are for validation
+        :param settings: how
+        :param progress: called after each epoch
+        :param checkpoint: file that remembers how far it came, or None
+        :returns: figures; none where there is too little to learn from
+        :raises ModelError: messages cannot be embedded
+        """
+        import torch
+
+        from openstack_rca.detectors import training
+        keys = pl.concat([t.keys.select(_KEY) for t, h in zip(
+            read, held, strict=True) if not h] or [_no_keys()])
+        keys = keys.group_by('key').agg(
+            pl.len().alias('docs'), *(pl.col(name).first()
+                                      for name in _KEY[1:])).filter(
+            pl.col('docs') >= _LEAST_SEEN).sort(
+                'docs', 'key', descending=[True, False]).head(_MOST_KEYS)
+        found = [_sequences(t) for t in read]
+        if keys.height < 2:
+            return {}
+        self._keys = {key: n for n, key in enumerate(keys['key'])}
+        texts = _texts(keys)
+        self._space.learn(sorted(set(texts)))
+        self._words = texts
+        self._inputs = self._described(keys)
+        distinct, held_out = self._distinct(read, found, held)
+        if held_out.all() or not held_out.any():
+            return {}
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(settings.seed)
+            network = _network()
+            figures = training.teach(
+                network, training.Next(distinct, self._inputs), held_out,
+                settings, progress, checkpoint)
+        self._network = network
+        self.settle([t for t, h in zip(read, held, strict=True) if h])
+        return {'next_loss': figures['validation_loss'],
+                'next_epochs': figures['epochs'],
+                'next_keys': float(len(self._keys)),
+                'next_sequences': float(len(distinct))}
+
+    def settle(self, read: Sequence[features.Tables]) -> None:
+        """Learn anew how surprising each key is in quiet times.
+
+        :param read: recordings, or windows, that were not learned from
+        """
+        if self._network is None:
+            return
+        seen: dict[int, list[float]] = {}
+        for t in read:
+            told = self._surprises(t)
+            for key, surprise in told.select('v', 'surprise').iter_rows():
+                seen.setdefault(key, []).append(surprise)
+        every = np.array([s for part in seen.values() for s in part])
+        # A key that is seldom seen is news where something else was firmly
+        # expected: no surprise below that of a blind guess is.
+        common = max(math.log(len(self._keys)), float(
+            np.quantile(every, _OFTEN)) if len(every) else 0.0)
+        self._usual = np.full(len(self._keys), common)
+        for key, part in seen.items():
+            most = max(part)
+            self._usual[key] = most if len(part) >= _ENOUGH else max(
+                most, common)
+        self._usual += _MARGIN
+        # A window has keys of many kinds, and one of them is always odd.
+        sums = [self._sum(self.judge(t)) for t in read]
+        self._often = float(np.quantile(sums, _WINDOWS)) if sums else 0.0
+
+    def judge(self, read: features.Tables) -> pl.DataFrame:
+        """What was not to be expected, most of all first.
+
+        :param read: a recording, or a window
+        :returns: the key that was said (who, ``template``, ``words``, its
+            ``first`` and ``last`` moment as seconds), by how much its
+            surprise exceeds what is usual (``excess``, in nats), and the
+            words of what was ``expected``
+        """
+        if self._network is None:
+            return pl.DataFrame(schema=_SURPRISES)
+        told = self._surprises(read)
+        told = told.with_columns(excess=pl.col('surprise') - pl.Series(
+            self._usual[told['v'].to_numpy()])).filter(
+                pl.col('excess') > 0)
+        told = told.sort('excess', 'k', descending=[True, False]).unique(
+            'k', maintain_order=True)
+        expected = pl.Series([self._words[n] for n in told['best']],
+                             dtype=pl.String)
+        return told.with_columns(expected=expected).join(
+            read.keys, on='k', maintain_order='left').select(
+                list(_SURPRISES)).cast(_SURPRISES)
+
+    def total(self, told: pl.DataFrame) -> float:
+        """One number for what :meth:`judge` told, less what is usual."""
+        return max(0.0, self._sum(told) - self._often)
+
+    @staticmethod
+    def _sum(told: pl.DataFrame) -> float:
+        return float(features.squash(np.array(
+            told['excess'].head(_TOP).sum())))
+
+    def _surprises(self, read: features.Tables) -> pl.DataFrame:
+        """How surprising each known key of each distinct sequence is.
+
+        :returns: ``k``, ``v`` (number of the key), ``surprise`` in nats,
+            ``best`` (the most likely key)
+        """
+        import torch
+
+        from openstack_rca.detectors import training
+        assert self._network is not None
+        shape = pl.Schema({'k': pl.UInt32(), 'v': pl.Int64(),
+                           'surprise': pl.Float64(), 'best': pl.Int64()})
+        rows = _sequences(read).unique('sequence', maintain_order=True)
+        if rows.is_empty():
+            return pl.DataFrame(schema=shape)
+        local = read.keys.select('k', 'key', *_KEY[1:])
+        number = dict(zip(local['k'], local['key'], strict=True))
+        strange = local.filter(~pl.col('key').is_in(list(self._keys)))
+        place = {key: len(self._keys) + n
+                 for n, key in enumerate(strange['key'])}
+        place |= self._keys
+        table = np.concatenate([self._inputs, self._described(
+            strange, _MOST_NEW)])
+        ks = [list(row) for row in rows['ks']]
+        padded = np.full((len(ks), _LENGTH), -1, np.int64)
+        for n, row in enumerate(ks):
+            padded[n, :len(row)] = [place[number[k]] for k in row]
+        with training.one_thread(), torch.no_grad():
+            likely = self._network(
+                torch.from_numpy(padded), torch.from_numpy(table),
+                len(self._keys))
+            best = likely.argmax(-1).numpy()
+            known = padded.clip(0, len(self._keys) - 1)
+            surprise = -likely.gather(
+                -1, torch.from_numpy(known)[..., None])[..., 0].numpy()
+        # With what a sequence begins is no news: nothing leads to it.
+        at = np.argwhere((padded >= 0) & (padded < len(self._keys)))
+        at = at[at[:, 1] > 0]
+        return pl.DataFrame({
+            'k': [ks[n][m] for n, m in at],
+            'v': [int(padded[n, m]) for n, m in at],
+            'surprise': [float(surprise[n, m]) for n, m in at],
+            'best': [int(best[n, m]) for n, m in at]}, schema=shape)
+
+    def _described(self, keys: pl.DataFrame,
+                   most: int | None = None) -> np.ndarray:
+        """Keys as the network sees them."""
+        level, status = pl.col('level'), pl.col('status')
+        flags = keys.select(
+            level >= 40, level.eq(30).alias('warning'),
+            level.eq(20).alias('info'), pl.col('traceback'),
+            pl.col('access'), pl.col('get'),
+            status.ge(500).alias('failed'),
+            status.is_between(400, 499).alias('refused')).cast(
+                pl.Float32).to_numpy().reshape(-1, _FLAGS)
+        return np.concatenate([flags, self._space.place(
+            _texts(keys), most) * _MEANING_WEIGHT], 1).astype(np.float32)
+
+    def _distinct(self, read: Sequence[features.Tables],
+                  found: Sequence[pl.DataFrame], held: np.ndarray) -> tuple[
+                      np.ndarray, np.ndarray]:
+        """Distinct sequences of known keys, and which are for validation.
+
+        One that occurs in both parts is learned from.
+        """
+        counts: dict[tuple[int, ...], int] = {}
+        apart: dict[tuple[int, ...], int] = {}
+        for t, rows, out in zip(read, found, held, strict=True):
+            number = dict(zip(t.keys['k'], t.keys['key'], strict=True))
+            into = apart if out else counts
+            for ks in rows['ks']:
+                row = tuple(self._keys[number[k]] for k in ks
+                            if number[k] in self._keys)
+                if row:
+                    into[row] = into.get(row, 0) + 1
+        ordered = sorted(counts, key=lambda row: (-counts[row], row))[
+            :_MOST_SEQUENCES]
+        kept = sorted((row for row in apart if row not in counts),
+                      key=lambda row: (-apart[row], row))[:_MOST_SEQUENCES]
+        # With nothing new in it, the held-out part is validated by itself.
+        kept = kept or sorted(apart)
+        padded = np.full((len(ordered) + len(kept), _LENGTH), -1, np.int64)
+        for n, row in enumerate([*ordered, *kept]):
+            padded[n, :len(row)] = row
+        return padded, np.arange(len(padded)) >= len(ordered)
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """What was learned: arrays, and what else JSON can hold."""
+        if self._network is None:
+            return {}, {}
+        arrays, texts = self._space.state()
+        arrays = {f'space.{name}': array for name, array in arrays.items()}
+        arrays |= {'inputs': self._inputs, 'usual': self._usual}
+        arrays |= {f'network.{name}': tensor.detach().cpu().numpy()
+                   for name, tensor in self._network.state_dict().items()}
+        return arrays, {'keys': list(self._keys), 'words': self._words,
+                        'texts': texts, 'often': self._often}
+
+    @classmethod
+    def from_state(cls, arrays: Mapping[str, np.ndarray],
+                   metadata: Mapping[str, Any]) -> Self:
+        """What was learned.
+
+        :param arrays: of :meth:`state`
+        :param metadata: of :meth:`state`
+        :raises KeyError: something is missing
+        :raises ValueError: they do not fit each other
+        """
+        self = cls()
+        if not metadata and not arrays:
+            return self
+        import torch
+        self._keys = {str(key): n for n, key in enumerate(metadata['keys'])}
+        self._words = [str(text) for text in metadata['words']]
+        self._often = float(metadata['often'])
+        if not math.isfinite(self._often):
+            raise ValueError('often is no number')
+        count = len(self._keys)
+        network = _network()
+        shapes: dict[str, tuple[int, ...]] = {
+            'inputs': (count, _INPUTS), 'usual': (count,)}
+        shapes |= {f'network.{name}': tuple(tensor.shape)
+                   for name, tensor in network.state_dict().items()}
+        own = {name: array for name, array in arrays.items()
+               if not name.startswith('space.')}
+        if own.keys() != shapes.keys() or len(self._words) != count:
+            raise ValueError('arrays of the next events are missing or '
+                             'foreign')
+        for name, shape in shapes.items():
+            if own[name].shape != shape or not np.isfinite(own[name]).all():
+                raise ValueError(f'{name} is not of shape {shape}, or holds '
+                                 'what is no number')
+        self._space = meaning.Space.from_state(
+            {name.removeprefix('space.'): array
+             for name, array in arrays.items()
+             if name.startswith('space.')}, metadata['texts'], _MEANING)
+        self._inputs = own['inputs'].astype(np.float32)
+        self._usual = own['usual'].astype(np.float64)
+        network.load_state_dict({
+            name: torch.from_numpy(np.array(
+                own[f'network.{name}'], np.float32))
+            for name in network.state_dict()})
+        network.eval()
+        self._network = network
+        return self
+
+
+_KEY = ('key', 'binary', 'words', 'level', 'status', 'traceback', 'access',
+        'get')
+
+
+def _no_keys() -> pl.DataFrame:
+    return pl.DataFrame(schema={
+        'key': pl.String(), 'binary': pl.String(), 'words': pl.String(),
+        'level': pl.UInt8(), 'status': pl.UInt16(),
+        'traceback': pl.Boolean(), 'access': pl.Boolean(),
+        'get': pl.Boolean()})
+
+
+def _texts(keys: pl.DataFrame) -> list[str]:
+    """What keys are embedded as."""
+    return keys.select(pl.format(
+        '{}: {}', pl.col('binary').fill_null(''), 'words')).to_series(
+            ).to_list()
+
+
+def _network() -> 'training.NextNetwork':
+    from openstack_rca.detectors import training
+    return training.NextNetwork(_INPUTS, _WIDTH, _LAYERS, _DROPOUT)
+
+
+def _sequences(read: features.Tables) -> pl.DataFrame:
+    """Sequences of a recording: ``sequence`` as a word, ``ks`` its keys."""
+    # Notifications carry the clock of whoever sends them, at another moment
+    # than the log line: which of both is first says nothing.
+    said = read.said.join(read.keys.select(
+        'k', 'key', 'binary', 'host', 'notified'), on='k')
+    asked = said.sort('r', (pl.col('delay') / _TOGETHER).floor(), 'key'
+                      ).group_by('r', 'binary', 'host', 'notified',
+                                maintain_order=True).agg(
+                          ks=pl.col('k').head(_LENGTH))
+    alone = read.keys.filter(~pl.col('asked')).sort(
+        (pl.col('first') / _TOGETHER).floor(), 'key').group_by(
+            'binary', 'host', 'notified', maintain_order=True).agg(
+                ks=pl.col('k').head(_LENGTH))
+    return pl.concat([asked.select('ks'), alone.select('ks')]).with_columns(
+        sequence=pl.col('ks').cast(pl.List(pl.String())).list.join(' '))
