@@ -43,6 +43,9 @@ if TYPE_CHECKING:
 WINDOW = '10s'
 WINDOW_SECONDS = 10.0
 
+#: What tells whether a cloud is known, before something went wrong.
+_BEFORE = datetime.timedelta(minutes=10)
+
 #: Columns of a profile: who said what in which window, how often, how bad.
 PROFILE: dict[str, pl.DataType] = {
     'service': pl.String(),
@@ -231,11 +234,20 @@ class LearnedDetector(Detector):
         return no_symptoms()
 
     def look(self, view: View) -> pl.DataFrame:
-        """What is abnormal, see the abstract class."""
+        """What is abnormal, see the abstract class.
+
+        In a cloud that it does not know, it has nothing to say.
+        """
         query = view.query
+        before = query
         if view.onset is not None:
             query = dataclasses.replace(query, since=view.onset)
+            # In trouble much is said that nobody has ever heard.
+            before = dataclasses.replace(
+                query, since=view.onset - _BEFORE, until=view.onset)
         recording = Recording('now', view.store, query)
+        if not self.knows(dataclasses.replace(recording, query=before)):
+            return no_symptoms()
         score = self.score(recording)
         if score < ALARM:
             return no_symptoms()

@@ -152,8 +152,11 @@ _FRONT = 'api|keystone|neutron-server|registry|metadata'
 _WHO = ('service', 'binary', 'host', 'template')
 
 _MASK = re.compile(r'<[^<>]{0,40}>')
+#: Where Python is installed is no matter.
+_FILE = re.compile(r'(?:/[\w.+<>*-]{1,80}){2,20}\.py')
 _QUOTED = re.compile(r"'[^']*'|\"[^\"]{0,300}\"")
 _NESTED = re.compile(r'[\[{(].*')
+_TOLD = re.compile(r'\b\w*(?:state|status|description)=[^\s=]{1,40}')
 _WORD = re.compile(r'[^\W\d_]{3,}')
 
 
@@ -195,11 +198,24 @@ def words(pattern: str) -> str:
 
     :param pattern: of the template
     """
-    line = _MASK.sub(' ', pattern.partition('\n')[0])
+    line = _MASK.sub(' ', _FILE.sub(' ', pattern.partition('\n')[0]))
     if len(line) > 200:
         line = _NESTED.sub(' ', line)
     line = _QUOTED.sub(' ', line)
     return ' '.join(_WORD.findall(line)[:_WORDS]).lower()
+
+
+@functools.lru_cache(maxsize=65536)
+def notified(pattern: str) -> str:
+    """The words of a notification: its type, and the states that it tells.
+
+    Which names it has beside depends on what the resource has.
+
+    :param pattern: of the template
+    """
+    kind, _, rest = pattern.partition(' ')
+    return ' '.join(_WORD.findall(f'{kind} {" ".join(_TOLD.findall(rest))}')
+                    ).lower()
 
 
 def _path_class(path: pl.Expr) -> pl.Expr:
@@ -326,14 +342,20 @@ def _keyed(frame: pl.DataFrame, templates: pl.DataFrame) -> pl.DataFrame:
     paths = frame.select('path').unique().with_columns(
         place=_path_class(pl.col('path')))
     frame = frame.join(paths, on='path', how='left')
-    parts = ['binary', 'logger', 'template', 'method', 'place', 'status']
+    parts = ['binary', 'logger', 'template', 'method', 'place', 'status',
+             'kind']
     combined = frame.select(parts).unique()
-    used = templates.join(combined.select('template').unique(),
-                          on='template', how='semi').unique('template')
-    used = used.select('template', pl.col('pattern').map_elements(
-        words, return_dtype=pl.String).alias('words'))
+    used = templates.select('template', 'pattern').join(
+        combined.select('template', 'kind').unique(), on='template').unique(
+            ['template', 'kind'])
+    told = pl.col('pattern')
+    used = used.select('template', 'kind', words=pl.when(
+        pl.col('kind') == 'notification').then(told.map_elements(
+            notified, return_dtype=pl.String)).otherwise(told.map_elements(
+                words, return_dtype=pl.String)))
     access = pl.col('method').is_not_null()
-    combined = combined.join(used, on='template', how='left').with_columns(
+    combined = combined.join(used, on=['template', 'kind'],
+                             how='left').with_columns(
         pl.col('words').fill_null('')).with_columns(
             key=pl.when(access).then(pl.format(
                 '{}|{} {} {}', pl.col('binary').fill_null(''), 'method',

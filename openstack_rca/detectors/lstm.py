@@ -44,6 +44,7 @@ import polars as pl
 
 from openstack_rca import exception
 from openstack_rca.detectors import base
+from openstack_rca.detectors import calibration
 from openstack_rca.detectors import features
 from openstack_rca.detectors import meaning
 from openstack_rca.detectors import next_event
@@ -79,19 +80,19 @@ _DROPOUT = 0.2
 #: Examples of each label that the sequence is learned from, at least.
 _LEAST_LABELLED = 20
 
-#: What nobody has labelled is cut into windows of so many seconds. So many
-#: that follow each other are one group: what they say is much the same.
+#: What nobody has labelled is cut into windows of so many seconds. With
+#: fewer groups than this, so many windows that follow each other are one:
+#: what they say is much the same.
 _CUT_SECONDS = 60.0
+_LEAST_GROUPS = 3
 _BLOCK = 5
 _LEAST_BLOCKS = 10
 #: Windows that a threshold can be set by, at least.
 _LEAST_WINDOWS = 4
 #: The share of normal recordings in which a feature is what it usually is.
 _USUAL = 0.95
-#: The share of the highest logits whose tail is extrapolated where a
-#: threshold is to be exceeded less often than could be counted.
-_TAIL = 0.1
-_COUNTED = 3
+#: Folds in which what is said next is learned and judged.
+_FOLDS = 4
 #: Windows that an analysis judges, and those that tell what is normal.
 _MOST_JUDGED = 30
 _MOST_SETTLED = 120
@@ -201,7 +202,8 @@ class LstmDetector(base.LearnedDetector):
         """Learn, see the abstract class."""
         self.__init__()  # type: ignore[misc]
         both = {True, False} <= {r.harmed for r in corpus}
-        corpus = [r for r in corpus if not both or r.harmed is not None]
+        corpus = [r for r in corpus if (
+            r.harmed is not None if both else r.harmed is not True)]
         # A window of a recording in which users were harmed need not be
         # the one in which they were.
         self._window = 0.0 if both else _CUT_SECONDS
@@ -211,7 +213,8 @@ class LstmDetector(base.LearnedDetector):
         self._baseline = features.Baseline.learn(
             (e.group, e.read) for e in examples if e.harmed is not True)
         squashed = self._squashed(examples, progress)
-        held = _held_out([e.group for e in examples], labels, settings)
+        held = calibration.held_out([e.group for e in examples], labels,
+                                    settings)
         self._usual = np.quantile(squashed[~labels], _USUAL, axis=0)
         figures: dict[str, float] = {}
         if both:
@@ -219,30 +222,19 @@ class LstmDetector(base.LearnedDetector):
                                    settings, progress, checkpoint)
         else:
             figures |= self._next.fit(
-                [e.read for e in examples if e.harmed is not True],
-                held[~labels], settings, progress,
-                checkpoint and checkpoint / 'next')
+                [e.read for e in examples],
+                _dealt([e.group for e in examples], settings.seed), settings,
+                progress, checkpoint and checkpoint / 'next')
         logits = self._logits(examples, squashed, labels)
         # Without labels no example was learned from but as what others are
         # compared with.
         judged = held if both else np.ones(len(held), bool)
-        self._threshold = _limit(logits[judged & ~labels],
+        self._threshold = calibration.limit(logits[judged & ~labels],
                                  settings.false_alarms)
         alarmed = (logits > self._threshold)[judged]
         harmed = labels[judged]
-        hits = float((alarmed & harmed).sum())
-        figures |= {
-            'recordings': float(len(examples)),
-            'held_out': float(held.sum()),
-            'false_alarms': float((alarmed & ~harmed).sum()
-                                  / max(1, (~harmed).sum()))}
-        if both:
-            figures |= {
-                'precision': hits / max(1.0, float(alarmed.sum())),
-                'recall': hits / max(1.0, float(harmed.sum())),
-                'f1': 2 * hits / max(1.0, float(
-                    alarmed.sum() + harmed.sum()))}
-        return figures
+        figures |= calibration.figures(alarmed, harmed, both)
+        return figures | {'recordings': float(len(examples))}
 
     def settle(self, normal: Sequence[base.Recording],
                settings: base.Settings) -> None:
@@ -256,7 +248,7 @@ class LstmDetector(base.LearnedDetector):
         squashed = self._squashed(examples, None)
         self._usual = np.quantile(squashed, _USUAL, axis=0)
         self._next.settle([e.read for e in examples])
-        self._threshold = _limit(
+        self._threshold = calibration.limit(
             self._logits(examples, squashed, np.zeros(len(examples), bool)),
             settings.false_alarms)
 
@@ -283,11 +275,14 @@ class LstmDetector(base.LearnedDetector):
                           one.store, one.query, self._window, each)]
             if progress is not None:
                 progress('read', (number + 1) / len(corpus), {})
+        groups = [one.group or f'\0{number}'
+                  for number, _, one, _ in found]
         block = max(1, min(_BLOCK, len(found) // _LEAST_BLOCKS))
-        return [_Example(
-            (one.group or f'\0{number}') + (
-                f'\0{window // block}' if self._window else ''),
-            read, one.harmed) for number, window, one, read in found]
+        if self._window and len(set(groups)) < _LEAST_GROUPS:
+            groups = [f'{group}\0{window // block}' for group, (
+                _, window, _, _) in zip(groups, found, strict=True)]
+        return [_Example(group, read, one.harmed) for group, (
+            _, _, one, read) in zip(groups, found, strict=True)]
 
     def _squashed(self, examples: Sequence[_Example],
                   progress: base.Progress | None) -> np.ndarray:
@@ -307,11 +302,13 @@ class LstmDetector(base.LearnedDetector):
         groups = np.array([e.group for e in examples])
         before = self._usual
         found = []
-        for row, one in zip(squashed, examples, strict=True):
+        for n, (row, one) in enumerate(zip(squashed, examples, strict=True)):
             others = ~labels & (groups != one.group)
             if self._window and others.any():
                 self._usual = np.quantile(squashed[others], _USUAL, axis=0)
-            found.append(self._wide(row) + self._deep(one.read, one.group))
+            found.append(self._wide(row) + (
+                self._next.totals[n] / _PLAIN_SCALE * _PRIOR
+                if self._next.learned else self._deep(one.read, one.group)))
         self._usual = before
         return np.array(found)
 
@@ -375,8 +372,7 @@ class LstmDetector(base.LearnedDetector):
 
     def _calibrated(self, logit: float) -> float:
         """The score of a logit."""
-        return 1 / (1 + math.exp(-max(-50.0, min(
-            50.0, logit - self._threshold))))
+        return calibration.score(logit, self._threshold)
 
     def _logit(self, read: features.Tables) -> float:
         if self._baseline is None:
@@ -620,47 +616,8 @@ def _rarest(read: features.Tables, baseline: features.Baseline,
             ~loud, 'known', 'key').head(_LENGTH).sort('first', 'key')
 
 
-def _held_out(groups: Sequence[str], labels: np.ndarray,
-              settings: base.Settings) -> np.ndarray:
-    """Which examples are for validation; no group is split.
-
-    :raises InvalidInput: the normal ones are all of one group
-    """
+def _dealt(groups: Sequence[str], seed: int) -> np.ndarray:
+    """The fold of each example; no group is split."""
     names, place = np.unique(np.array(groups), return_inverse=True)
-    rng = np.random.default_rng(settings.seed)
-    held = np.zeros(len(groups), bool)
-    for wanted in (labels, ~labels):
-        goal = settings.validation * wanted.sum()
-        for group in rng.permutation(len(names)):
-            mine = place == group
-            if (held & wanted).sum() >= goal:
-                break
-            if not (wanted & mine).any():
-                continue
-            if not (~labels & ~held & ~mine).any():
-                continue
-            held |= mine
-    if not (held & ~labels).any():
-        raise exception.InvalidInput(
-            reason='The recordings in which nobody was harmed are all of '
-            'one group, so that none can be held out to set a threshold '
-            'by. Add recordings of other groups.')
-    return held
-
-
-def _limit(logits: np.ndarray, share: float) -> float:
-    """The logit that no more than a share of normal ones exceeds.
-
-    Where that is fewer than could be counted, the tail of the highest ones
-    is taken to be exponential: peaks over threshold (Siffer et al., KDD
-    2017) with the shape that needs no fit.
-    """
-    ordered = np.sort(logits)[::-1]
-    place = min(len(ordered) - 1, int(share * len(ordered)))
-    if share * len(ordered) >= _COUNTED or share >= _TAIL:
-        return float(ordered[place])
-    begin = float(np.quantile(logits, 1 - _TAIL))
-    above = ordered[ordered > begin]
-    mean = float((above - begin).mean()) if len(above) else 0.0
-    return max(float(ordered[place]),
-               begin + mean * math.log(_TAIL / max(share, 1e-6)))
+    order = np.random.default_rng(seed).permutation(len(names))
+    return (order % min(_FOLDS, len(names)))[place]

@@ -41,8 +41,8 @@ from openstack_rca.detectors import meaning
 if TYPE_CHECKING:
     from openstack_rca.detectors import training
 
-#: What several threads say in so many seconds is in no order.
-_TOGETHER = 0.05
+#: What is said within so many seconds of each other is in no order.
+_TOGETHER = 0.25
 #: Keys of a sequence that are looked at.
 _LENGTH = 32
 #: Recordings, or windows, in which a key has to be to be predicted.
@@ -88,6 +88,9 @@ class NextEvents:
         self._usual = np.zeros(0)
         #: The sum of a window's surprises in quiet times.
         self._often = 0.0
+        #: Those of the windows that were learned from, each judged by a
+        #: network that did not learn from it.
+        self.totals: list[float] = []
         self._network: training.NextNetwork | None = None
 
     @property
@@ -95,50 +98,66 @@ class NextEvents:
         """Whether there is something to predict with."""
         return self._network is not None
 
-    def fit(self, read: Sequence[features.Tables], held: np.ndarray,
+    def fit(self, read: Sequence[features.Tables], folds: np.ndarray,
             settings: base.Settings, progress: base.Progress | None = None,
             checkpoint: pathlib.Path | None = None) -> dict[str, float]:
         """Learn from quiet times.
 
+        Each fold is judged by a network that learned from the others, which
+        tells what surprise is usual; the last one of them is kept.
+
         :param read: recordings, or windows
-        :param held: which of them are for validation
+        :param folds: number of the fold of each, from 0 on
         :param settings: how
         :param progress: called after each epoch
-        :param checkpoint: file that remembers how far it came, or None
+        :param checkpoint: folder that remembers how far it came, or None
         :returns: figures; none where there is too little to learn from
         :raises ModelError: messages cannot be embedded
         """
         import torch
 
         from openstack_rca.detectors import training
-        keys = pl.concat([t.keys.select(_KEY) for t, h in zip(
-            read, held, strict=True) if not h] or [_no_keys()])
+        keys = pl.concat([t.keys.select(_KEY) for t in read] or [_no_keys()])
         keys = keys.group_by('key').agg(
             pl.len().alias('docs'), *(pl.col(name).first()
                                       for name in _KEY[1:])).filter(
             pl.col('docs') >= _LEAST_SEEN).sort(
                 'docs', 'key', descending=[True, False]).head(_MOST_KEYS)
-        found = [_sequences(t) for t in read]
-        if keys.height < 2:
+        count = len(np.unique(folds))
+        if keys.height < 2 or count < 2:
             return {}
         self._keys = {key: n for n, key in enumerate(keys['key'])}
-        texts = _texts(keys)
-        self._space.learn(sorted(set(texts)))
-        self._words = texts
+        self._words = _texts(keys)
+        self._space.learn(sorted(set(self._words)))
         self._inputs = self._described(keys)
-        distinct, held_out = self._distinct(read, found, held)
-        if held_out.all() or not held_out.any():
+        found = [_sequences(t) for t in read]
+        told: list[tuple[int, pl.DataFrame]] = []
+        figures: list[dict[str, float]] = []
+        distinct = np.zeros((0, _LENGTH), np.int64)
+        for fold in range(count):
+            distinct, held_out = self._distinct(read, found, folds == fold)
+            if held_out.all() or not held_out.any():
+                continue
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(settings.seed)
+                network = _network()
+                figures.append(training.teach(
+                    network, training.Next(distinct, self._inputs), held_out,
+                    settings, _part(progress, fold, count),
+                    checkpoint and checkpoint / str(fold)))
+            self._network = network
+            told += [(n, self._surprises(read[n]))
+                     for n in np.flatnonzero(folds == fold).tolist()]
+        if not told:
             return {}
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(settings.seed)
-            network = _network()
-            figures = training.teach(
-                network, training.Next(distinct, self._inputs), held_out,
-                settings, progress, checkpoint)
-        self._network = network
-        self.settle([t for t, h in zip(read, held, strict=True) if h])
-        return {'next_loss': figures['validation_loss'],
-                'next_epochs': figures['epochs'],
+        self._calibrate([t for _, t in told])
+        sums = {n: self._sum(self._exceeding(t)) for n, t in told}
+        self._often = float(np.quantile(list(sums.values()), _WINDOWS))
+        self.totals = [max(0.0, sums.get(n, 0.0) - self._often)
+                       for n in range(len(read))]
+        return {'next_loss': float(np.mean([
+                    f['validation_loss'] for f in figures])),
+                'next_epochs': sum(f['epochs'] for f in figures),
                 'next_keys': float(len(self._keys)),
                 'next_sequences': float(len(distinct))}
 
@@ -149,25 +168,33 @@ class NextEvents:
         """
         if self._network is None:
             return
-        seen: dict[int, list[float]] = {}
-        for t in read:
-            told = self._surprises(t)
-            for key, surprise in told.select('v', 'surprise').iter_rows():
-                seen.setdefault(key, []).append(surprise)
-        every = np.array([s for part in seen.values() for s in part])
+        told = [self._surprises(t) for t in read]
+        self._calibrate(told)
+        sums = [self._sum(self._exceeding(t)) for t in told]
+        self._often = float(np.quantile(sums, _WINDOWS)) if sums else 0.0
+        self.totals = [max(0.0, s - self._often) for s in sums]
+
+    def _calibrate(self, told: Sequence[pl.DataFrame]) -> None:
+        """See how surprising each key is where nothing is wrong."""
+        every = pl.concat(told)
         # A key that is seldom seen is news where something else was firmly
         # expected: no surprise below that of a blind guess is.
         common = max(math.log(len(self._keys)), float(
-            np.quantile(every, _OFTEN)) if len(every) else 0.0)
+            every['surprise'].quantile(_OFTEN) or 0.0))
         self._usual = np.full(len(self._keys), common)
-        for key, part in seen.items():
-            most = max(part)
-            self._usual[key] = most if len(part) >= _ENOUGH else max(
+        for key, most, count in every.group_by('v').agg(
+                pl.col('surprise').max(), pl.len()).iter_rows():
+            self._usual[key] = most if count >= _ENOUGH else max(
                 most, common)
         self._usual += _MARGIN
-        # A window has keys of many kinds, and one of them is always odd.
-        sums = [self._sum(self.judge(t)) for t in read]
-        self._often = float(np.quantile(sums, _WINDOWS)) if sums else 0.0
+
+    def _exceeding(self, told: pl.DataFrame) -> pl.DataFrame:
+        """Surprises beyond what is usual, each key once, most first."""
+        return told.with_columns(excess=pl.col('surprise') - pl.Series(
+            self._usual[told['v'].to_numpy()], dtype=pl.Float64)).filter(
+                pl.col('excess') > 0).sort(
+                    'excess', 'k', descending=[True, False]).unique(
+                        'k', maintain_order=True)
 
     def judge(self, read: features.Tables) -> pl.DataFrame:
         """What was not to be expected, most of all first.
@@ -180,12 +207,7 @@ class NextEvents:
         """
         if self._network is None:
             return pl.DataFrame(schema=_SURPRISES)
-        told = self._surprises(read)
-        told = told.with_columns(excess=pl.col('surprise') - pl.Series(
-            self._usual[told['v'].to_numpy()])).filter(
-                pl.col('excess') > 0)
-        told = told.sort('excess', 'k', descending=[True, False]).unique(
-            'k', maintain_order=True)
+        told = self._exceeding(self._surprises(read))
         expected = pl.Series([self._words[n] for n in told['best']],
                              dtype=pl.String)
         return told.with_columns(expected=expected).join(
@@ -367,6 +389,17 @@ def _texts(keys: pl.DataFrame) -> list[str]:
             ).to_list()
 
 
+def _part(progress: base.Progress | None, number: int,
+          count: int) -> base.Progress | None:
+    """The progress of one of several trainings."""
+    if progress is None:
+        return None
+
+    def tell(what: str, share: float, figures: Mapping[str, float]) -> None:
+        progress(what, (number + share) / count, figures)
+    return tell
+
+
 def _network() -> 'training.NextNetwork':
     from openstack_rca.detectors import training
     return training.NextNetwork(_INPUTS, _WIDTH, _LAYERS, _DROPOUT)
@@ -376,15 +409,20 @@ def _sequences(read: features.Tables) -> pl.DataFrame:
     """Sequences of a recording: ``sequence`` as a word, ``ks`` its keys."""
     # Notifications carry the clock of whoever sends them, at another moment
     # than the log line: which of both is first says nothing.
-    said = read.said.join(read.keys.select(
-        'k', 'key', 'binary', 'host', 'notified'), on='k')
-    asked = said.sort('r', (pl.col('delay') / _TOGETHER).floor(), 'key'
-                      ).group_by('r', 'binary', 'host', 'notified',
-                                maintain_order=True).agg(
-                          ks=pl.col('k').head(_LENGTH))
-    alone = read.keys.filter(~pl.col('asked')).sort(
-        (pl.col('first') / _TOGETHER).floor(), 'key').group_by(
-            'binary', 'host', 'notified', maintain_order=True).agg(
-                ks=pl.col('k').head(_LENGTH))
-    return pl.concat([asked.select('ks'), alone.select('ks')]).with_columns(
-        sequence=pl.col('ks').cast(pl.List(pl.String())).list.join(' '))
+    own = read.keys.select('k', 'key', 'binary', 'host', 'notified', 'first',
+                           'asked', 'access')
+    asked = read.said.join(own, on='k').select(
+        'r', 'binary', 'host', 'notified', 'k', 'key', t='delay')
+    # What access logs tell of nobody's request is in no order either.
+    alone = own.filter(~pl.col('asked') & ~pl.col('access')).select(
+        pl.lit(None, pl.UInt32).alias('r'), 'binary', 'host', 'notified',
+        'k', 'key', t='first')
+    whose = ['r', 'binary', 'host', 'notified']
+    said = pl.concat([asked.cast({'r': pl.UInt32}), alone]).sort(
+        *whose, 't', 'key').with_columns(
+            step=(pl.col('t').diff() > _TOGETHER).fill_null(False)
+            .cum_sum().over(whose))
+    return said.sort(*whose, 'step', 'key').group_by(
+        whose, maintain_order=True).agg(ks=pl.col('k').head(_LENGTH)).select(
+            'ks', sequence=pl.col('ks').cast(pl.List(pl.String())).list.join(
+                ' '))

@@ -17,18 +17,27 @@ to load.
 
 import abc
 from collections.abc import Iterator
+from collections.abc import Mapping
 from collections.abc import Sequence
 import contextlib
 import copy
+import dataclasses
+import importlib.metadata
 import math
 import pathlib
+import time
+from typing import Any
 
 import numpy as np
+from oslo_log import log as logging
 import torch
 from torch import nn
 
 from openstack_rca import exception
 from openstack_rca.detectors import base
+from openstack_rca.detectors import checkpoints
+
+LOG = logging.getLogger(__name__)
 
 #: Steps of an epoch, at least: few examples make smaller batches.
 _STEPS = 8
@@ -38,6 +47,8 @@ _CLIP = 1.0
 _JUDGED = 1024
 _HEAD_STEPS = 400
 _HEAD_RATE = 0.03
+#: Seconds between two looks at how far a training came.
+_PACE = 3.0
 
 
 def device(name: str) -> torch.device:
@@ -205,6 +216,119 @@ class Labelled(Lesson):
         return grade, {'f1': grade}
 
 
+class _Course:
+    """A training under way, and all that decides how it goes on.
+
+    :param network: what is trained, on its device
+    :param settings: how
+    :param place: the device
+    """
+
+    def __init__(self, network: nn.Module, settings: base.Settings,
+                 place: torch.device) -> None:
+        self.network = network
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), settings.learning_rate,
+            weight_decay=settings.weight_decay)
+        self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimizer, mode='max', factor=settings.plateau_factor,
+            patience=settings.plateau_patience)
+        self.rng = np.random.default_rng(settings.seed)
+        self.epoch = self.when = self.since = 0
+        self.best = (-math.inf, -math.inf)
+        self.kept = copy.deepcopy(network.state_dict())
+        self._place = place
+
+    def judged(self, now: tuple[float, float]) -> None:
+        """Note how good the network is by now.
+
+        :param now: higher is better
+        """
+        if now > self.best:
+            self.best, self.since, self.when = now, 0, self.epoch
+            self.kept = copy.deepcopy(self.network.state_dict())
+        else:
+            self.since += 1
+
+    def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Arrays, and what else JSON can hold."""
+        tensors = {f'network.{name}': tensor for name, tensor
+                   in self.network.state_dict().items()}
+        tensors |= {f'best.{name}': tensor
+                    for name, tensor in self.kept.items()}
+        moments = self.optimizer.state_dict()
+        for number, held in moments['state'].items():
+            tensors |= {f'optimizer.{number}.{name}': tensor
+                        for name, tensor in held.items()}
+        tensors['random'] = torch.get_rng_state()
+        if self._place.type == 'cuda':
+            tensors['random.cuda'] = torch.cuda.get_rng_state(self._place)
+        elif self._place.type == 'mps':
+            tensors['random.mps'] = torch.mps.get_rng_state()
+        return {name: np.ascontiguousarray(tensor.detach().cpu().numpy())
+                for name, tensor in tensors.items()}, {
+            'epoch': self.epoch, 'when': self.when, 'since': self.since,
+            'best': self.best, 'random': self.rng.bit_generator.state,
+            'plateau': self.plateau.state_dict(),
+            'rates': [group['lr'] for group in moments['param_groups']]}
+
+    def go_on(self, arrays: Mapping[str, np.ndarray],
+              told: Mapping[str, Any]) -> None:
+        """Be where another training was.
+
+        :param arrays: of :meth:`state`
+        :param told: of :meth:`state`
+        """
+        tensors = {name: torch.from_numpy(array.copy())
+                   for name, array in arrays.items()}
+        names = list(self.network.state_dict())
+        self.network.load_state_dict({
+            name: tensors[f'network.{name}'] for name in names})
+        self.kept = {name: tensors[f'best.{name}'].to(self._place)
+                     for name in names}
+        moments = self.optimizer.state_dict()
+        moments['state'] = {}
+        for name, tensor in tensors.items():
+            what, _, rest = name.partition('.')
+            if what == 'optimizer':
+                number, _, key = rest.partition('.')
+                moments['state'].setdefault(int(number), {})[key] = tensor
+        for group, rate in zip(moments['param_groups'], told['rates'],
+                               strict=True):
+            group['lr'] = rate
+        self.optimizer.load_state_dict(moments)
+        self.plateau.load_state_dict(told['plateau'])
+        self.rng.bit_generator.state = told['random']
+        self.epoch, self.when, self.since = (
+            told['epoch'], told['when'], told['since'])
+        self.best = (told['best'][0], told['best'][1])
+        torch.set_rng_state(tensors['random'])
+        if self._place.type == 'cuda':
+            torch.cuda.set_rng_state(tensors['random.cuda'], self._place)
+        elif self._place.type == 'mps':
+            torch.mps.set_rng_state(tensors['random.mps'])
+
+
+def _identity(network: nn.Module, lesson: Lesson, held_out: np.ndarray,
+              settings: base.Settings, place: torch.device) -> str:
+    """What has to be the same for a training to be the same."""
+    told: dict[str, Any] = {
+        'settings': dataclasses.asdict(settings), 'device': place.type,
+        'network': repr(network), 'lesson': type(lesson).__qualname__,
+        'versions': [torch.__version__,
+                     importlib.metadata.version('openstack_rca')]}
+    tensors = [*network.state_dict().values()]
+    for name, value in sorted(vars(lesson).items()):
+        if isinstance(value, (int, float, str)):
+            told[f'lesson.{name}'] = value
+        else:
+            tensors += [t for t in (value if isinstance(value, list)
+                                    else [value])
+                        if isinstance(t, torch.Tensor)]
+    return checkpoints.identity(told, *(
+        tensor.detach().cpu().numpy() for tensor in tensors), held_out)
+
+
 @one_thread()
 def teach(network: nn.Module, lesson: Lesson, held_out: np.ndarray,
           settings: base.Settings, progress: base.Progress | None = None,
@@ -220,24 +344,22 @@ def teach(network: nn.Module, lesson: Lesson, held_out: np.ndarray,
     :param held_out: which examples are for validation
     :param settings: how
     :param progress: called after each epoch
-    :param checkpoint: file that remembers how far a training came, or None
+    :param checkpoint: file that remembers how far a training came, or None.
+        A training that was interrupted goes on from there and ends as if it
+        had not been; what another one left is overwritten. It is gone once
+        the training is complete.
     :returns: figures of the best epoch
     :raises InvalidInput: this machine has no such device
     """
     place = device(settings.device)
+    name = '' if checkpoint is None else _identity(
+        network, lesson, held_out, settings, place)
     network.to(place)
     lesson.move(place)
     rows = torch.as_tensor(np.flatnonzero(~held_out), device=place)
     checks = torch.split(
         torch.as_tensor(np.flatnonzero(held_out), device=place), _JUDGED)
     lesson.prepare(rows)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), settings.learning_rate,
-        weight_decay=settings.weight_decay)
-    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, mode='max', factor=settings.plateau_factor,
-        patience=settings.plateau_patience)
-    rng = np.random.default_rng(settings.seed)
     steps = max(_STEPS, math.ceil(len(rows) / settings.batch))
 
     def judged() -> tuple[tuple[float, float], dict[str, float]]:
@@ -246,37 +368,46 @@ def teach(network: nn.Module, lesson: Lesson, held_out: np.ndarray,
             grade, told = lesson.judge(network, checks)
             return (grade, -lesson._mean_loss(network, checks)), told
 
-    epoch, when, since = 0, 0, 0
-    best, _ = judged()
-    kept = copy.deepcopy(network.state_dict())
-    while epoch < settings.epochs and since < settings.patience:
-        epoch += 1
+    course = _Course(network, settings, place)
+    left = checkpoint and checkpoints.read(checkpoint, name)
+    if left:
+        course.go_on(*left)
+        LOG.info('The training goes on after epoch %d', course.epoch)
+    else:
+        course.best, _ = judged()
+    next_one = 0.0
+    while course.epoch < settings.epochs and (
+            course.since < settings.patience):
+        course.epoch += 1
         network.train()
         total = 0.0
-        order = torch.as_tensor(rng.permutation(len(rows)), device=place)
+        order = torch.as_tensor(course.rng.permutation(len(rows)),
+                                device=place)
         for part in order.tensor_split(steps):
             if not len(part):
                 continue
             error = lesson.loss(network, rows[part])
-            optimizer.zero_grad()
+            course.optimizer.zero_grad()
             error.backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(network.parameters(), _CLIP)
-            optimizer.step()
+            course.optimizer.step()
             total += float(error.detach()) * len(part)
         now, told = judged()
-        plateau.step(now[0])
-        if now > best:
-            best, since, when = now, 0, epoch
-            kept = copy.deepcopy(network.state_dict())
-        else:
-            since += 1
+        course.plateau.step(now[0])
+        course.judged(now)
+        if checkpoint is not None and time.monotonic() >= next_one:
+            checkpoints.write(checkpoint, name, *course.state())
+            next_one = time.monotonic() + _PACE
         if progress is not None:
-            progress('train', epoch / settings.epochs,
+            progress('train', course.epoch / settings.epochs,
                      {'loss': total / max(1, len(rows)), **told})
-    network.load_state_dict(kept)
+    network.load_state_dict(course.kept)
     network.to('cpu').eval()
-    return {'epochs': float(epoch), 'best_epoch': float(when),
-            'validation_loss': -best[1]}
+    if checkpoint is not None:
+        checkpoints.remove(checkpoint)
+    return {'epochs': float(course.epoch),
+            'best_epoch': float(course.when),
+            'validation_loss': -course.best[1]}
 
 
 class SequenceNetwork(nn.Module):
@@ -317,3 +448,63 @@ class SequenceNetwork(nn.Module):
         count = there.sum(1)
         pooled = torch.logsumexp(logits, 1) - count.clamp(min=1).log()
         return torch.where(count > 0, pooled, torch.zeros_like(pooled))
+
+
+class NextNetwork(nn.Module):
+    """Predicts what is said next from what was said before.
+
+    :param inputs: numbers that describe a key
+    :param width: of the layers
+    :param layers: of the LSTM
+    :param dropout: share of what is dropped in training
+    """
+
+    def __init__(self, inputs: int, width: int, layers: int,
+                 dropout: float) -> None:
+        super().__init__()
+        self.enter = nn.Linear(inputs, width)
+        self.start = nn.Parameter(torch.zeros(width))
+        self.dropout = nn.Dropout(dropout)
+        self.lstm = nn.LSTM(width, width, layers, batch_first=True,
+                            dropout=dropout)
+        self.leave = nn.Linear(width, width)
+
+    def forward(self, sequences: torch.Tensor, table: torch.Tensor,
+                known: int) -> torch.Tensor:
+        """Log-probabilities of the known keys at each place.
+
+        :param sequences: numbers of keys, -1 where there is none
+        :param table: what describes each key, the known ones first
+        :param known: how many of them can be predicted
+        :returns: sequences, places, known keys
+        """
+        placed = torch.tanh(self.enter(table))
+        before = placed[sequences[:, :-1].clamp(min=0)]
+        begin = self.start.expand(len(sequences), 1, -1)
+        hidden, _ = self.lstm(self.dropout(torch.cat([begin, before], 1)))
+        logits = self.leave(hidden) @ placed[:known].T
+        return torch.log_softmax(logits, -1)
+
+
+class Next(Lesson):
+    """Predicting each key of sequences from those before it.
+
+    :param sequences: numbers of keys, -1 where there is none
+    :param table: what describes each key
+    """
+
+    def __init__(self, sequences: np.ndarray, table: np.ndarray) -> None:
+        super().__init__(sequences)
+        self._table = torch.from_numpy(table)
+
+    def move(self, place: torch.device) -> None:
+        """Bring all to the device of the network, see the abstract class."""
+        super().move(place)
+        self._table = self._table.to(place)
+
+    def loss(self, network: nn.Module, rows: torch.Tensor) -> torch.Tensor:
+        """The cross entropy of a key, see the abstract class."""
+        wanted = self.data[0][rows]
+        likely = network(wanted, self._table, len(self._table))
+        return nn.functional.nll_loss(
+            likely.flatten(0, 1), wanted.flatten(), ignore_index=-1)

@@ -87,6 +87,11 @@ class FilesystemStore(base.Store):
         self._root = root or pathlib.Path(conf.CONF.models.directory)
         self._shipped = shipped or _SHIPPED
 
+    @classmethod
+    def of_package(cls) -> 'FilesystemStore':
+        """The models that came with the package, and no others."""
+        return cls(_SHIPPED, _SHIPPED)
+
     def names(self) -> list[tuple[str, str, str]]:
         """What is there, see the abstract class."""
         found = {}
