@@ -150,3 +150,9 @@ class ModelError(RCAException):
     """A trained model that cannot be used, kept or found."""
 
     msg_fmt = "The model %(name)s cannot be used: %(reason)s"
+
+
+class CodeMapError(RCAException):
+    """A code map, or the source to make one of, that cannot be used."""
+
+    msg_fmt = "There is no code map in %(path)s: %(reason)s"

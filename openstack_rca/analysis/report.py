@@ -37,6 +37,9 @@ _SHORTER = (2000, 500)
 _PER_FINDING = 4
 _PER_HYPOTHESIS = 12
 _MAX_LOCATIONS = 10
+#: Below this score a cause is a guess, and the code that worked for users a
+#: guess as good.
+_WEAK = 0.25
 #: What never was says more than what grew.
 _SIGNS = {'status': 0, 'new': 1, 'latency': 2, 'burst': 3}
 _MAX_PATTERNS = 40
@@ -133,7 +136,9 @@ class Builder:
         for row in errors[:10]:
             self._cite(row, 'an error record')
         for row in self._telling()[:_MOST_TELLING]:
-            if row['level'] >= schema.ERROR or row['related']:
+            # What a model points at need not call itself an error.
+            if (row['level'] >= schema.ERROR or row['related']
+                    or row.get('sign') == 'model'):
                 self._cite(row, row.get('why'))
         timeline = self._timeline(top)
         first = hypotheses[0] if hypotheses else None
@@ -214,8 +219,9 @@ class Builder:
         where = self._places(index, candidate, places)
         first = _place(where[0]) if where else None
         others = where[1:]
-        if index == 0 and category in _CODE \
-                and candidate.component not in _INFRASTRUCTURE:
+        if index == 0 and (candidate.score < _WEAK or (
+                category in _CODE
+                and candidate.component not in _INFRASTRUCTURE)):
             known = {p.file for p in where}
             others = others + [p for p in self._busy
                                if p.file not in known]
@@ -253,12 +259,14 @@ class Builder:
             shown = sorted((e for f in candidate.findings
                             for e in f.events), key=lambda e: (
                                 e['timestamp'], e['line']))
-            places = location.rank([(e['text'], None) for e in shown])
+            places = location.rank([location.Record(e['text'])
+                                    for e in shown])
         service = components.of_service(candidate.component)
-        own = [p for p in places if location.service_of(p) == service]
         if index == 0:
-            return own + [p for p in places if p not in own]
-        return own
+            # They are in the order of what speaks for them, and the fault
+            # of a part of one service may be in the code of another.
+            return places
+        return [p for p in places if location.service_of(p) == service]
 
     def _telling(self) -> list[dict[str, Any]]:
         """Sampled events, the most telling first."""

@@ -79,7 +79,7 @@ class Question:
     :param request_ids: requests that it is about
     :param servers: UUIDs or names of servers that it is about
     :param services: projects or binaries that it is about
-    :param mode: ``fast``
+    :param mode: ``fast`` or ``full``
     """
 
     issue: str = ''

@@ -30,7 +30,7 @@ KINDS = ['events', 'trace']
 LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
 RATINGS = ['right', 'partly', 'wrong']
 INCIDENT_STATUSES = ['open', 'acknowledged', 'resolved']
-MODES = ['fast']
+MODES = ['fast', 'full']
 
 
 def _text(most: int, least: int = 0, **more: Any) -> Schema:
@@ -77,7 +77,10 @@ ANALYSIS_REQUEST: Schema = {
         'request_ids': _texts(100, 64, 'Requests that failed.'),
         'servers': _texts(100, 255, 'Servers, by UUID or name.'),
         'services': _texts(100, 64, 'Services, such as nova-compute.'),
-        'mode': _one_of(MODES, default='fast'),
+        'mode': _one_of(
+            MODES, default='full',
+            description='How to look: fast uses statistics and words, full '
+                        'the detectors that learn, too.'),
         'incident': {'type': 'boolean', 'default': False,
                      'description': 'Keep the answer as an incident.'},
     },

@@ -24,9 +24,11 @@ entry point namespace ``openstack_rca.detectors``.
 OPTIONS = (
     cfg.ListOpt(
         'enabled',
-        default=['novelty', 'counts'],
+        default=['novelty', 'lstm'],
         help="""
-Names of the detectors that an analysis uses.
+Names of the detectors that analyses use, and that watch what is logged. Those
+that learn are used by analyses in mode ``full``, and need a model: the newest
+one that came with the package, or the one that was activated.
 
 Possible values:
 
@@ -34,8 +36,32 @@ Possible values:
   logs or against a baseline, bursts, levels, failed and slow requests.
 * ``counts``: processes that fall silent, and those that log another mixture
   of templates than they do at other times.
+* ``lstm``: learns what requests and processes do when all is well and, from
+  labels, in which order rare messages are a sign of harm.
 * The name of any other driver that is installed in the namespace
   ``openstack_rca.detectors``. A name that is not installed stops the command
   with a message.
+"""),
+    cfg.FloatOpt(
+        'watch_interval',
+        default=5.0,
+        min=0.0,
+        max=3600.0,
+        help="""
+Seconds between two looks of the engine for new events to judge. What it finds
+is a symptom: a row of the database, and a warning in the log of the engine.
+
+Possible values:
+
+* 0: never; logs are only looked at when somebody asks.
+* Any positive number up to 3600; the default is 5 seconds.
+"""),
+    cfg.IntOpt(
+        'watch_lookback',
+        default=600,
+        min=0,
+        help="""
+Seconds before the newest event that are judged when an engine starts for the
+first time. What is older is history, and opens no symptom.
 """),
 )

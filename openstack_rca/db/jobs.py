@@ -363,11 +363,11 @@ def purge(days: float, most: int = 1000) -> dict[str, int]:
     :returns: how many rows of each kind were deleted
     """
     counts = {'analyses': 0, 'queries': 0, 'incidents': 0, 'models': 0,
-              'sources': 0}
+              'symptoms': 0, 'sources': 0}
     age = -int(days * 86400)
     jobs, analyses = models.JOBS, models.ANALYSES
     incidents, sources = models.INCIDENTS, models.SOURCES
-    trained = models.MODELS
+    trained, symptoms = models.MODELS, models.SYMPTOMS
     alive = sa.select(incidents.c.analysis_id).where(
         incidents.c.status != 'resolved',
         incidents.c.analysis_id.is_not(None))
@@ -385,6 +385,7 @@ def purge(days: float, most: int = 1000) -> dict[str, int]:
         ('models', trained, sa.and_(
             trained.c.status.in_((rows.FAILED, 'deleting')),
             trained.c.finished_at < clock.now(age))),
+        ('symptoms', symptoms, symptoms.c.updated_at < clock.now(age)),
     )
     for what, table, old in steps:
         while True:

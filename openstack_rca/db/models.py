@@ -213,3 +213,35 @@ ACTIVATIONS = sa.Table(
     sa.Column('activated_by', sa.String(64), nullable=False),
     sa.Index(None, 'detector', 'id'),
     **_MYSQL)
+
+# What the detectors of engines see in the logs before anybody asks. These
+# rows tell of the cloud, not of a project.
+SYMPTOMS = sa.Table(
+    'symptoms', METADATA,
+    sa.Column('id', sa.String(36), primary_key=True),
+    # Of all that makes it the same one when it is seen again.
+    sa.Column('dedup', sa.String(32), nullable=False),
+    # Of the engine.
+    sa.Column('host', sa.String(255), nullable=False),
+    sa.Column('detector', sa.String(64), nullable=False),
+    # Of the model that saw it last; none where nothing was learned.
+    sa.Column('version', sa.String(64)),
+    sa.Column('service', sa.String(64)),
+    sa.Column('binary', sa.String(255)),
+    sa.Column('event_host', sa.String(255)),
+    # 16 hex digits; none where a whole process is meant.
+    sa.Column('template', sa.String(16)),
+    # Of the events, by the clock of the logs.
+    sa.Column('since', _moment(), nullable=False),
+    sa.Column('until', _moment(), nullable=False),
+    sa.Column('sign', sa.String(16), nullable=False),
+    sa.Column('score', sa.Float(), nullable=False),
+    sa.Column('why', sa.Text(), nullable=False),
+    # How often it was seen.
+    sa.Column('count', sa.Integer(), nullable=False),
+    sa.Column('created_at', _moment(), nullable=False),
+    sa.Column('updated_at', _moment(), nullable=False),
+    sa.Index('uq_symptoms_dedup_since', 'dedup', 'since', unique=True),
+    sa.Index(None, 'since', 'id'),
+    sa.Index(None, 'updated_at'),
+    **_MYSQL)

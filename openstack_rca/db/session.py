@@ -42,7 +42,6 @@ _lock = threading.Lock()
 _engine: sa.Engine | None = None
 
 
-
 def set_defaults() -> None:
     """Change defaults of oslo.db, for programs and for the sample file."""
     options.set_defaults(

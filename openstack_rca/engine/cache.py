@@ -49,7 +49,7 @@ def store(folder: pathlib.Path | None) -> stores.Store:
             except exception.StoreError as error:
                 LOG.warning('The cache in %s is made anew: %s', folder,
                             error)
-                _empty(folder)
+                state.empty(folder, keep=_LOCK)
             else:
                 return store
     try:
@@ -61,18 +61,6 @@ def store(folder: pathlib.Path | None) -> stores.Store:
     store = store_class(folder)
     weakref.finalize(store, shutil.rmtree, folder, True)
     return store
-
-
-def _empty(folder: pathlib.Path) -> None:
-    """Delete what a folder of the cache holds, but for its lock."""
-    for path in folder.iterdir():
-        if path.name == _LOCK:
-            continue
-        with contextlib.suppress(OSError):
-            if path.is_dir() and not path.is_symlink():
-                shutil.rmtree(path)
-            else:
-                path.unlink()
 
 
 def cache_root() -> pathlib.Path:

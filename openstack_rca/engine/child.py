@@ -17,6 +17,7 @@ They are started anew (never forked), and speak JSON, so that nothing of a
 damaged process is ever executed in the engine.
 """
 
+from collections.abc import Mapping
 import json
 import os
 import select
@@ -45,13 +46,16 @@ class Child:
 
     :param module: what runs, such as ``openstack_rca.engine.worker``
     :param args: options of the configuration
+    :param environment: variables that differ
     """
 
-    def __init__(self, module: str, args: list[str]) -> None:
+    def __init__(self, module: str, args: list[str],
+                 environment: Mapping[str, str] | None = None) -> None:
         # One of our own modules, and the options of our own command line.
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, '-m', module, *args], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, bufsize=0)
+            stdout=subprocess.PIPE, bufsize=0,
+            env={**os.environ, **(environment or {})})
         self._garbled = False
         self._rest = b''
         self._lines: list[bytes] = []

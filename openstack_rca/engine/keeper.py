@@ -62,6 +62,20 @@ def described() -> list[dict[str, Any]]:
     return found
 
 
+def active() -> dict[str, str]:
+    """Which version of each detector counts.
+
+    Where the database says nothing, as before it has the rows of models that
+    came with the package, it is the newest one of these.
+
+    :raises RCAException: the database or the store cannot be used
+    """
+    # They are sorted: the newest is the last.
+    return {detector: version for detector, version, origin
+            in store().names() if origin == models.SHIPPED
+            } | models_api.models_active()
+
+
 def sweep() -> None:
     """Delete the weights of models that were deleted.
 

@@ -19,6 +19,8 @@ Threads of the engine::
     slot N   one job at a time, in a process of its own; keeps the limits
     reader   starts the process that reads the sources, and writes what it
              tells into the database
+    watcher  starts the process that judges what is logged
+    symptoms writes what that one finds into the database
     models   writes down the models that there are, deletes and measures them
 
 None of them imports what analyses need: this process stays small, and has
@@ -26,6 +28,8 @@ its hands free.
 """
 
 import collections
+from collections.abc import Callable
+from collections.abc import Mapping
 import functools
 import os
 import threading
@@ -39,8 +43,11 @@ from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.db import jobs
 from openstack_rca.db import models_api
+from openstack_rca.db import rows
+from openstack_rca.db import symptoms
 from openstack_rca.engine import child
 from openstack_rca.engine import keeper
+from openstack_rca.engine import waiting
 
 LOG = logging.getLogger(__name__)
 
@@ -60,13 +67,21 @@ _AWAY = 5.0
 #: Seconds between two looks at the models.
 _KEEP = 5.0
 
-#: Seconds after which a process that reads was healthy before it ended.
+#: Seconds between two looks at which models are active.
+_FOLLOW = 2.0
+
+#: Seconds after which a process that stays was healthy before it ended.
 _HEALTHY = 300.0
+
+#: Memory of a burst goes back at once: the process that judges stays.
+_THRIFTY = {'_RJEM_MALLOC_CONF': 'dirty_decay_ms:0,muzzy_decay_ms:0',
+            'MALLOC_ARENA_MAX': '2'}
 
 _NONE = object()
 
 _WORKER = 'openstack_rca.engine.worker'
 _READER = 'openstack_rca.engine.reader'
+_WATCHER = 'openstack_rca.engine.watcher'
 
 
 class Manager:
@@ -87,6 +102,8 @@ class Manager:
         self._held: dict[str, jobs.Claim] = {}
         self._lost: set[str] = set()
         self._away = False
+        self._active: dict[str, str] = {}
+        self._symptoms = waiting.Waiting()
         self._threads: list[threading.Thread] = []
 
     # Life
@@ -99,7 +116,9 @@ class Manager:
                         'logs, and can answer nothing from them.')
         for name, function in (
                 ('claims', self._claim), ('leases', self._renew),
-                ('reader', self._reader), ('models', self._models),
+                ('reader', self._reader), ('watcher', self._watcher),
+                ('symptoms', self._write_symptoms),
+                ('models', self._models),
                 *((f'slot {number}', functools.partial(self._slot, number))
                   for number in range(settings.workers))):
             thread = threading.Thread(
@@ -120,6 +139,9 @@ class Manager:
         """Wait until all work has ended, and its processes have."""
         for thread in self._threads:
             thread.join()
+        # What was found while that thread ended.
+        while self._symptoms.wait(0.0) and self._write_symptoms_once():
+            LOG.debug('The last symptoms are written')
         # What was taken while the slots ended.
         while self._waiting:
             self._persist('Giving a job back', self._waiting.popleft(),
@@ -359,8 +381,10 @@ class Manager:
         :raises EOFError: it ended
         """
         settings = conf.CONF.engine
-        if not worker.send({'id': item.id, 'kind': item.kind,
-                            'request': item.request}):
+        told = {'id': item.id, 'kind': item.kind, 'request': item.request}
+        if item.kind == rows.ANALYSIS:
+            told['models'] = self._models_active()
+        if not worker.send(told):
             raise EOFError
         limit, option = settings.job_timeout, '[engine] job_timeout'
         if item.kind == 'train':
@@ -418,6 +442,69 @@ class Manager:
             kept.look()
             self._stopping.wait(_KEEP)
 
+    def _models_active(self) -> dict[str, str]:
+        """Which version of each detector counts, as far as is known."""
+        try:
+            found = self._database('Looking for active models',
+                                   keeper.active)
+        except exception.RCAException as error:
+            # The one who looks after the models has said so.
+            LOG.debug('Active models: %s', error)
+            found = _NONE
+        if found is not _NONE:
+            self._active = found
+        return self._active
+
+    # Processes that stay
+
+    def _keep_alive(self, run: Callable[[], tuple[str, str]],
+                    lost: Callable[[str, str], None]) -> None:
+        """Run a process again and again until the end.
+
+        :param run: runs it, and returns why it ended, empty where it had
+            to, and what it was at
+        :param lost: called with both before it is started again
+        """
+        pause = 1.0
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            reason, where = run()
+            if not reason:
+                return
+            if time.monotonic() - began > _HEALTHY:
+                pause = 1.0
+            LOG.error('%s It is started again in %d s.', reason, pause)
+            lost(reason, where)
+            self._stopping.wait(pause)
+            pause = min(2 * pause, 60.0)
+
+    def _converse(self, module: str, what: str,
+                  heard: Callable[[child.Child, dict[str, Any] | None],
+                                  None],
+                  environment: Mapping[str, str] | None = None) -> str:
+        """Run one process, and listen to it.
+
+        :param module: what runs
+        :param what: what that does, in words
+        :param heard: called with each message, and with None twice a
+            second without any
+        :param environment: variables of the process that differ
+        :returns: why it ended, empty where it had to
+        """
+        try:
+            process = child.Child(module, self._args, environment)
+        except OSError as error:
+            return f'No process can be started: {error}.'
+        try:
+            while not self._stopping.is_set():
+                heard(process, process.receive(0.5))
+        except EOFError:
+            return (f'The process that {what} did not finish: '
+                    f'{process.ending()}.')
+        finally:
+            process.end(grace=5.0)
+        return ''
+
     # The reader
 
     def _reader(self) -> None:
@@ -432,22 +519,15 @@ class Manager:
             self._ready.set()
             self._stopping.wait()
             return
-        pause = 1.0
-        while not self._stopping.is_set():
-            began = time.monotonic()
-            reason, where = self._read()
-            if not reason:
-                return
-            if time.monotonic() - began > _HEALTHY:
-                pause = 1.0
-            LOG.error('%s It is started again in %d s.', reason, pause)
+
+        def lost(reason: str, where: str) -> None:
             for name in names:
                 if name == where or not where:
                     self._note_down(jobs.source_failed, name, reason)
             # Questions are answered from what there is.
             self._ready.set()
-            self._stopping.wait(pause)
-            pause = min(2 * pause, 60.0)
+
+        self._keep_alive(self._read, lost)
 
     def _read(self) -> tuple[str, str]:
         """Run one process that reads the sources.
@@ -456,23 +536,15 @@ class Manager:
             reading then
         """
         reading = ''
-        try:
-            reader = child.Child(_READER, self._args)
-        except OSError as error:
-            return f'No process can be started: {error}.', ''
-        try:
-            while not self._stopping.is_set():
-                message = reader.receive(0.5)
-                if message is None:
-                    continue
+
+        def heard(_: child.Child, message: dict[str, Any] | None) -> None:
+            nonlocal reading
+            if message is not None:
                 reading = message.get('reading', reading)
                 self._note(message)
-        except EOFError:
-            return ('The process that reads the logs did not finish: '
-                    f'{reader.ending()}.'), reading
-        finally:
-            reader.end(grace=5.0)
-        return '', ''
+
+        reason = self._converse(_READER, 'reads the logs', heard)
+        return reason, reading
 
     def _note(self, message: dict[str, Any]) -> None:
         """Write down what the reader tells."""
@@ -485,3 +557,55 @@ class Manager:
                 name: message[name] for name in (
                     'status', 'error', 'events', 'bytes', 'files',
                     'skipped')})
+
+    # The watcher
+
+    def _watcher(self) -> None:
+        """Have what is logged judged until the end."""
+        if not (conf.CONF.sources.log_dirs
+                and conf.CONF.detectors.watch_interval):
+            self._stopping.wait()
+            return
+        # What was logged before the first look is history.
+        if self._ready.wait(0.5):
+            self._keep_alive(self._watch, lambda reason, where: None)
+
+    def _watch(self) -> tuple[str, str]:
+        """Run one process that judges what is logged.
+
+        :returns: why it ended, empty where it had to, and nothing
+        """
+        told: dict[str, str] | None = None
+        looked = -_FOLLOW
+
+        def heard(process: child.Child,
+                  message: dict[str, Any] | None) -> None:
+            nonlocal told, looked
+            if message is not None and 'symptoms' in message:
+                self._symptoms.add(message['symptoms'])
+            if time.monotonic() - looked < _FOLLOW:
+                return
+            looked = time.monotonic()
+            active = self._models_active()
+            # One that is gone takes no message, and is heard of next.
+            if active != told and process.send({'models': active}):
+                told = active
+
+        return self._converse(_WATCHER, 'watches the logs', heard,
+                              _THRIFTY), ''
+
+    def _write_symptoms(self) -> None:
+        """Write down what the watcher found."""
+        if self._symptoms.wait(0.5) and not self._write_symptoms_once():
+            self._stopping.wait(1.0)
+
+    def _write_symptoms_once(self) -> bool:
+        """Write down some symptoms; False where the database is away."""
+
+        def record(found: list[dict[str, Any]]) -> (
+                list[dict[str, Any]] | None):
+            new: Any = self._database('Writing symptoms', symptoms.record,
+                                      conf.CONF.host, found)
+            return None if new is _NONE else new
+
+        return self._symptoms.write(record)

@@ -12,6 +12,7 @@
 """Questions to a store of events: what both doors answer."""
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 import contextlib
 import datetime
 from typing import Any
@@ -24,7 +25,7 @@ from openstack_rca.analysis import analyzer
 from openstack_rca.analysis import report
 from openstack_rca.analysis import scope
 from openstack_rca.analysis import trace
-from openstack_rca.engine import drivers
+from openstack_rca.engine import active
 from openstack_rca.events import schema
 from openstack_rca.store import base as stores
 
@@ -59,10 +60,14 @@ class Session:
     def _records(self) -> list[stores.FileRecord]:
         return sorted(self.store.files().values(), key=lambda r: r.source)
 
-    def analyze(self, question: scope.Question) -> dict[str, Any]:
+    def analyze(self, question: scope.Question,
+                versions: Mapping[str, str] | None = None
+                ) -> dict[str, Any]:
         """Answer a question with a report.
 
         :param question: what the operator wants to know
+        :param versions: active models by detector; without it those that
+            came with the package
         :returns: the report document
         :raises InvalidInput: the question contradicts itself
         :raises UnknownRequest: a request id that no event carries
@@ -73,14 +78,16 @@ class Session:
             hypotheses=conf.CONF.analysis.max_hypotheses,
             evidence=conf.CONF.analysis.max_evidence,
             timeline=conf.CONF.analysis.max_timeline)
-        detectors = [(name, drivers.load('openstack_rca.detectors', name)())
-                     for name in conf.CONF.detectors.enabled]
+        detectors, left_out = active.chosen(question.mode, versions)
         with self._readable():
-            return analyzer.Analyzer(
+            document = analyzer.Analyzer(
                 self.store, self.baseline, detectors=detectors,
                 limits=limits).analyze(
                     question, self.coverage, self.skipped,
                     self.parse_seconds)
+        # Before the files: of these there may be more than a report holds.
+        document['skipped'] = left_out + document['skipped']
+        return document
 
     def events(self, *, since: datetime.datetime | None = None,
                until: datetime.datetime | None = None,

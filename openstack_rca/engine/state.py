@@ -14,26 +14,35 @@
 ::
 
     reader.lock                 held by the process that reads the sources
+    watcher.lock                held by the process that watches them
+    watched.json                until when they were judged
     events/NAME-KEY/            the store of one source
     snapshots/PID-NUMBER-NAME/  what a worker reads, as hard links
 """
 
 import contextlib
 import dataclasses
+import datetime
 import fcntl
 import hashlib
+import json
 import os
 import pathlib
 import re
 import shutil
 import zoneinfo
 
+from oslo_log import log as logging
+
 from openstack_rca import conf
 from openstack_rca import exception
+
+LOG = logging.getLogger(__name__)
 
 #: Part of the key of stored events: those of another version are not read.
 PARSER_VERSION = 4
 
+_MARK = 'watched.json'
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
 
 
@@ -136,12 +145,15 @@ def sweep(keep: list[SourceDir]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def empty(folder: pathlib.Path) -> None:
+def empty(folder: pathlib.Path, keep: str = '') -> None:
     """Delete what a folder holds.
 
     :param folder: of a store
+    :param keep: name of what stays
     """
     for path in folder.iterdir():
+        if path.name == keep:
+            continue
         with contextlib.suppress(OSError):
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
@@ -149,15 +161,67 @@ def empty(folder: pathlib.Path) -> None:
                 path.unlink()
 
 
-def take_lock() -> int | None:
-    """Become the reader of the state folder.
+def take_lock(name: str = 'reader') -> int | None:
+    """Become the one process of its kind in the state folder.
 
+    :param name: of the kind
     :returns: what holds the lock until it is closed; None while another
         process has it
     """
-    handle = os.open(root() / 'reader.lock', os.O_CREAT | os.O_RDWR, 0o600)
+    handle = os.open(root() / f'{name}.lock', os.O_CREAT | os.O_RDWR, 0o600)
     with contextlib.suppress(OSError):
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return handle
     os.close(handle)
     return None
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """How far what was logged has been judged.
+
+    :param until: the last moment that was
+    :param tries: how often what follows was begun, and not finished
+    """
+
+    until: datetime.datetime
+    tries: int = 0
+
+
+def read_mark() -> Mark | None:
+    """How far what was logged was judged before this process.
+
+    :returns: None where nothing was, or nobody can tell
+    """
+    path = root() / _MARK
+    try:
+        told = json.loads(path.read_bytes())
+        return Mark(datetime.datetime.fromisoformat(told['until']),
+                    int(told['tries']))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        LOG.warning('%s cannot be used (%s): what was logged lately is judged '
+                    'again', path, error)
+        return None
+
+
+def write_mark(mark: Mark) -> None:
+    """Write down how far what was logged is judged.
+
+    :param mark: of now
+    :raises StoreError: it cannot be written
+    """
+    path = root() / _MARK
+    aside = path.with_suffix('.new')
+    try:
+        handle = os.open(aside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
+        with open(handle, 'w', encoding='ascii') as out:
+            json.dump({'until': mark.until.isoformat(),
+                       'tries': mark.tries}, out)
+            out.flush()
+            os.fsync(out.fileno())
+        aside.rename(path)
+    except OSError as error:
+        raise exception.StoreError(
+            path=path, reason=error.strerror or error) from error

@@ -13,11 +13,18 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from collections.abc import Sequence
+import contextlib
 import dataclasses
 import datetime
+import hashlib
 import json
+import math
+import pathlib
+import shutil
 import time
 from typing import Any
+from typing import TYPE_CHECKING
 
 from oslo_log import log as logging
 import polars as pl
@@ -32,6 +39,9 @@ from openstack_rca.models import base as models
 from openstack_rca.models import drift
 from openstack_rca.store import base as stores
 
+if TYPE_CHECKING:
+    import numpy as np
+
 LOG = logging.getLogger(__name__)
 
 #: Hands progress on: what is done, the share that is done, and figures.
@@ -45,6 +55,11 @@ _PIECES = 100
 _TEMPLATES = 200_000
 #: Seconds between two messages of progress.
 _PACE = 1.0
+#: Seconds after which the job of a training that died is not tried again any
+#: more, and one like it is another one.
+_FORGOTTEN = 3600.0
+#: Seconds after which nobody will go on with what was interrupted.
+_LEFT = 30 * 24 * 3600.0
 #: The time that a measurement looks at, and pieces of it that are scored.
 _LATELY = datetime.timedelta(days=1)
 _SCORED = 48
@@ -89,9 +104,6 @@ def train_job(request: Mapping[str, Any],
         as JSON
     :raises RCAException: it cannot be trained or kept, and why
     """
-    name = str(request['detector'])
-    detector = learned(name)()
-    settings = _settings(request.get('settings') or {})
     wanted = list(request.get('sources') or sources)
     missing = [source for source in wanted if source not in sources]
     if missing or not wanted:
@@ -99,38 +111,181 @@ def train_job(request: Mapping[str, Any],
             reason=f'The engine on {conf.CONF.host} took this training and '
                    f'reads no source {", ".join(missing) or "at all"}. Give '
                    'all engines the same [sources] log_dirs, or ask again.')
-    chosen = {source: sources[source] for source in wanted}
-    corpus = recordings(chosen, request)
-    counts = _counts(chosen, _moment(request.get('since')),
-                     _moment(request.get('until')))
+    kept = train(request, {source: sources[source] for source in wanted},
+                 model_store(), checkpoint_folder(request), _paced(told),
+                 _FORGOTTEN)
+    return json.dumps(kept.public() | {'host': conf.CONF.host},
+                      separators=(',', ':'))
+
+
+def train(request: Mapping[str, Any], sources: Mapping[str, stores.Store],
+          kept: models.Store, folder: pathlib.Path,
+          progress: detectors.Progress | None = None,
+          forgotten: float = math.inf) -> models.Description:
+    """Train a model, and keep it.
+
+    A training that was interrupted goes on where it was, and learns from
+    what there was when it began.
+
+    :param request: what was asked, in the shape of the API
+    :param sources: what is learned from, by name
+    :param kept: where the model is kept
+    :param folder: remembers how far the training came, and is gone once it
+        is complete, or cannot be completed
+    :param progress: called now and then
+    :param forgotten: seconds without a sign of life after which a training
+        is not gone on with
+    :returns: what the model says of itself
+    :raises RCAException: it cannot be trained or kept, and why
+    """
+    settings = _settings(request.get('settings') or {})
+    driver = learned(str(request['detector']))
+    course = _Course(folder, forgotten, progress)
+    try:
+        draft, arrays = _trained(request, sources, settings, driver, course)
+        found = kept.save(draft, arrays)
+    except exception.RCAException:
+        course.end()
+        raise
+    course.end()
+    LOG.info('Trained the model %s on %d events', found.name,
+             found.trained_on['events'])
+    return found
+
+
+def _trained(request: Mapping[str, Any],
+             sources: Mapping[str, stores.Store],
+             settings: detectors.Settings,
+             driver: type[detectors.LearnedDetector], course: '_Course'
+             ) -> 'tuple[models.Draft, dict[str, np.ndarray]]':
+    """A model that has learned."""
+    name = str(request['detector'])
+    until = course.until(_moment(request.get('until')), sources)
+    request = {**request, 'until': _utc(until)}
+    corpus = recordings(sources, request)
+    counts = _counts(sources, _moment(request.get('since')), until)
     if not corpus or counts.is_empty():
         raise exception.InvalidInput(
             reason='There is no event to learn from in '
-                   f'{", ".join(wanted)} at that time. "openstack rca source '
-                   'list" shows the times that there are.')
-    metrics = detector.fit(corpus, settings, _paced(told))
-    arrays, state = detector.state()
-    scores = [detector.score(recording) for recording in corpus]
-    kept = model_store().save(models.Draft(
+                   f'{", ".join(sources)} at that time. "openstack rca '
+                   'source list" shows the times that an engine has.')
+    detector = driver()
+    try:
+        if settings.device not in ('auto', 'cpu'):
+            from openstack_rca.detectors import training
+            training.device(settings.device)
+        metrics = detector.fit(corpus, settings, course.tell, course.folder)
+        arrays, learnt = detector.state()
+        scores = [detector.score(recording) for recording in corpus]
+    except ImportError as error:
+        raise exception.InvalidInput(
+            reason=f"The detector '{name}' needs the Python package "
+                   f'{error.name or error}, which cannot be imported here '
+                   f'({error}). Install openstack_rca[engine], which has '
+                   'all that detectors need.') from error
+    return models.Draft(
         detector=name,
         trained_on={
-            'sources': wanted, 'recordings': len(corpus),
+            'sources': list(sources), 'recordings': len(corpus),
             'harmed': sum(r.harmed is True for r in corpus),
             'unharmed': sum(r.harmed is False for r in corpus),
             'events': int(counts['events'].sum()),
             'from': _utc(counts['since'].min()),
             'to': _utc(counts['until'].max()), 'templates': counts.height},
         settings=dataclasses.asdict(settings), metrics=dict(metrics),
-        thresholds=dict(state.get('thresholds') or {}), state=state,
+        thresholds=dict(learnt.get('thresholds') or {}), state=learnt,
         reference={
             'templates': [
                 schema.template_name(template) for template in counts.sort(
                     'events', descending=True)['template'].head(_TEMPLATES)],
-            'scores': drift.histogram(scores)}), arrays)
-    LOG.info('Trained the model %s on %d events', kept.name,
-             kept.trained_on['events'])
-    return json.dumps(kept.public() | {'host': conf.CONF.host},
-                      separators=(',', ':'))
+            'scores': drift.histogram(scores)}), arrays
+
+
+def checkpoint_folder(request: Mapping[str, Any]) -> pathlib.Path:
+    """Where it is remembered how far a training came.
+
+    :param request: what was asked; the same folder for the same
+    """
+    digest = hashlib.blake2b(json.dumps(request, sort_keys=True).encode(),
+                             digest_size=16).hexdigest()
+    # No detector has such a name.
+    return pathlib.Path(conf.CONF.models.directory) / '.training' / digest
+
+
+class _Course:
+    """The folder of a training that may go on after its end.
+
+    :param folder: is made
+    :param forgotten: seconds after which what it holds is too old
+    :param progress: called now and then
+    :raises ModelError: it cannot be made
+    """
+
+    def __init__(self, folder: pathlib.Path, forgotten: float,
+                 progress: detectors.Progress | None) -> None:
+        self.folder = folder
+        self._progress = progress
+        self._mark = folder / 'until'
+        self._next = 0.0
+        try:
+            if self._mark.exists() and (time.time() - self._mark.stat()
+                                        .st_mtime > forgotten):
+                shutil.rmtree(folder)
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self._sweep()
+        except OSError as error:
+            raise self._unusable(error) from error
+
+    def _sweep(self) -> None:
+        """Delete what was begun long ago and never gone on with."""
+        for path in self.folder.parent.iterdir():
+            with contextlib.suppress(OSError):
+                if (path / 'until').stat().st_mtime < time.time() - _LEFT:
+                    shutil.rmtree(path)
+
+    def _unusable(self, error: OSError) -> exception.ModelError:
+        return exception.ModelError(
+            f'How far the training comes cannot be kept in {self.folder}: '
+            f'{error.strerror or error}. The folder of models has to be one '
+            'of the user that trains, on a disk with room.')
+
+    def until(self, asked: datetime.datetime | None,
+              sources: Mapping[str, stores.Store]
+              ) -> datetime.datetime | None:
+        """Up to when is learned: what was logged since it began is not.
+
+        :param asked: the end that was asked for
+        :param sources: what is learned from
+        :raises ModelError: the folder cannot be written
+        """
+        try:
+            return datetime.datetime.fromisoformat(
+                self._mark.read_text('ascii'))
+        except (OSError, ValueError):
+            pass
+        ends = [time for store in sources.values()
+                for time in _span(store, None, asked)]
+        if not ends:
+            return asked
+        try:
+            self._mark.write_text(max(ends).isoformat(), 'ascii')
+        except OSError as error:
+            raise self._unusable(error) from error
+        return max(ends)
+
+    def tell(self, what: str, share: float,
+             figures: Mapping[str, float]) -> None:
+        """Hand progress on, and show that somebody is at work."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _PACE
+            with contextlib.suppress(OSError):
+                self._mark.touch()
+        if self._progress is not None:
+            self._progress(what, share, figures)
+
+    def end(self) -> None:
+        """Nothing is left to go on with."""
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def _settings(given: Mapping[str, Any]) -> detectors.Settings:
@@ -173,8 +328,8 @@ def recordings(sources: Mapping[str, stores.Store],
     """What is learned from, piece by piece.
 
     Labelled times are pieces of their own; the rest is cut into pieces of
-    equal length. What happened in all sources at the same time is one
-    group.
+    equal length, each time for itself that has logs without a gap between
+    sources. What happened in all sources at the same time is one group.
 
     :param sources: stores by name
     :param request: ``since``, ``until`` and ``labels``, which have
@@ -185,11 +340,38 @@ def recordings(sources: Mapping[str, stores.Store],
     labels = [(_moment(label['since']), _moment(label['until']),
                bool(label['harmed']))
               for label in request.get('labels') or ()]
-    times = [time for store in sources.values()
-             for time in _span(store, since, until)]
-    if not times:
-        return []
-    first, last = min(times), max(times)
+    spans = {name: span for name, store in sources.items()
+             if (span := _span(store, since, until))}
+    return [piece for together in _overlapping(spans)
+            for piece in _pieces({name: sources[name] for name in together},
+                                 min(spans[name][0] for name in together),
+                                 max(spans[name][-1] for name in together),
+                                 labels)]
+
+
+def _overlapping(spans: Mapping[str, list[datetime.datetime]]
+                 ) -> list[list[str]]:
+    """Sources that were read at the same time, in the order of sources.
+
+    Recordings of another day have nothing in common with them.
+    """
+    found: list[list[str]] = []
+    end = None
+    for name in sorted(spans, key=lambda name: spans[name]):
+        if end is None or spans[name][0] > end:
+            found.append([])
+        found[-1].append(name)
+        end = max(spans[name][-1], end or spans[name][-1])
+    order = list(spans)
+    return [sorted(names, key=order.index) for names in found]
+
+
+def _pieces(sources: Mapping[str, stores.Store], first: datetime.datetime,
+            last: datetime.datetime,
+            labels: Sequence[tuple[datetime.datetime | None,
+                                   datetime.datetime | None, bool]]
+            ) -> list[detectors.Recording]:
+    """The recordings of one time."""
     pieces: list[tuple[datetime.datetime, datetime.datetime, bool | None,
                        str]] = [
         (begin, end, harmed, f'label-{number}')

@@ -14,13 +14,11 @@
 Run as ``python -m openstack_rca.engine.worker`` by the engine.
 """
 
-import contextlib
+from collections.abc import Mapping
 import datetime
 import json
-import os
 import pathlib
 import resource
-import shutil
 import sys
 from typing import Any
 
@@ -29,14 +27,12 @@ from oslo_log import log as logging
 from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.analysis import scope
-from openstack_rca.engine import drivers
 from openstack_rca.engine import folder as folders
 from openstack_rca.engine import pipe
 from openstack_rca.engine import session
+from openstack_rca.engine import snapshots
 from openstack_rca.engine import state
 from openstack_rca.engine import trainer
-from openstack_rca.store import base as stores
-from openstack_rca.store import union
 
 LOG = logging.getLogger(__name__)
 
@@ -54,35 +50,18 @@ class Worker:
 
     def __init__(self, sources: list[state.SourceDir]) -> None:
         self._sources = sources
-        self._seen: dict[str, tuple[tuple[str, int, int], ...]] = {}
-        self._stores: dict[str, stores.Store] = {}
-        self._number = 0
+        self._snapshots = snapshots.Snapshots(sources)
 
     def refresh(self) -> None:
         """See what the reader stored since the last question.
 
         :raises StoreError: a store cannot be read
         """
-        driver = drivers.load('openstack_rca.stores', 'parquet')
-        for source in self._sources:
-            listed = _listed(source.store)
-            if self._seen.get(source.name) == listed:
-                continue
-            self._number += 1
-            folder = state.snapshots() / (
-                f'{os.getpid()}-{self._number}-{source.name}')
-            before = self._stores.get(source.name)
-            self._stores[source.name] = driver.snapshot(source.store, folder)
-            self._seen[source.name] = listed
-            if before is not None:
-                shutil.rmtree(before.path, ignore_errors=True)
+        self._snapshots.refresh()
 
     def close(self) -> None:
         """Give the snapshots up."""
-        for store in self._stores.values():
-            shutil.rmtree(store.path, ignore_errors=True)
-        self._stores = {}
-        self._seen = {}
+        self._snapshots.close()
 
     def _session(self) -> session.Session:
         if not self._sources:
@@ -90,7 +69,7 @@ class Worker:
                 'The engine reads no logs. Name folders in [sources] '
                 'log_dirs of its configuration.')
         self.refresh()
-        if not any(s.files() for s in self._stores.values()):
+        if not any(s.files() for s in self._snapshots.stores.values()):
             raise exception.SourceEmpty(
                 'The engine found no log in '
                 + ', '.join(str(s.path) for s in self._sources)
@@ -100,20 +79,18 @@ class Worker:
             prefix = f'{source.name}/' if len(self._sources) > 1 else ''
             skipped += [row | {'source': prefix + row['source']}
                         for row in folders.skipped(source.store)]
-        if len(self._stores) == 1:
-            store, = self._stores.values()
-        else:
-            store = union.UnionStore(state.root(), self._stores)
-        return session.Session(store, skipped)
+        return session.Session(self._snapshots.whole(), skipped)
 
     def answer(self, kind: str, request: dict[str, Any],
-               told: trainer.Told | None = None) -> str:
+               told: trainer.Told | None = None,
+               active: Mapping[str, str] | None = None) -> str:
         """The result of a job, as JSON.
 
         :param kind: ``analysis``, ``events``, ``trace``, ``train`` or
             ``measure``
         :param request: what was asked, in the shape of the API
         :param told: called with the progress of a training
+        :param active: versions of the models to use, by detector
         :raises RCAException: there is no answer, and why
         """
         opened = self._session()
@@ -125,7 +102,7 @@ class Worker:
                 request_ids=tuple(request.get('request_ids') or ()),
                 servers=tuple(request.get('servers') or ()),
                 services=tuple(request.get('services') or ()),
-                mode=request.get('mode') or 'fast')),
+                mode=request.get('mode') or 'fast'), active),
                 separators=(',', ':'))
         if kind == 'events':
             limit = min(request.get('limit') or MOST_EVENTS, MOST_EVENTS)
@@ -141,10 +118,10 @@ class Worker:
         if kind == 'trace':
             return fitted(opened.trace(request['request_id']), MOST_EVENTS)
         if kind == 'train':
-            return trainer.train_job(request, self._stores, told)
+            return trainer.train_job(request, self._snapshots.stores, told)
         if kind == 'measure':
             return json.dumps(trainer.measure(request['active'],
-                                              self._stores))
+                                              self._snapshots.stores))
         raise exception.InvalidInput(
             reason=f"This engine does not know the kind of work '{kind}'. "
                    'It may be older than the API.')
@@ -168,19 +145,6 @@ def fitted(result: dict[str, Any], most: int) -> str:
         'events': kept, 'more': len(kept) < len(result['events'])})
 
 
-def _listed(store: pathlib.Path) -> tuple[tuple[str, int, int], ...]:
-    """The segments of a store, by more than their names.
-
-    In a store that was made anew, the names are the same.
-    """
-    found = []
-    for path in store.glob('*.parquet'):
-        with contextlib.suppress(FileNotFoundError):
-            told = path.stat()
-            found.append((path.name, told.st_ino, told.st_mtime_ns))
-    return tuple(sorted(found))
-
-
 def _moment(text: str | None) -> datetime.datetime | None:
     return datetime.datetime.fromisoformat(text) if text else None
 
@@ -189,7 +153,8 @@ def _message(worker: Worker, job: dict[str, Any],
              told: trainer.Told | None = None) -> dict[str, Any]:
     """What comes of a job."""
     try:
-        return {'result': worker.answer(job['kind'], job['request'], told)}
+        return {'result': worker.answer(job['kind'], job['request'], told,
+                                        job.get('models'))}
     except exception.RCAException as error:
         return {'error': str(error), 'code': error.code}
     except BaseException as error:

@@ -45,7 +45,7 @@ class Analyses(base.Resource):
                 'request_ids': asked.get('request_ids', []),
                 'servers': asked.get('servers', []),
                 'services': asked.get('services', []),
-                'mode': asked.get('mode', 'fast'),
+                'mode': asked.get('mode', 'full'),
                 'incident': asked.get('incident', False),
             }, self._conf.api.max_queued)
         self._engine.nudge(analysis['id'])

@@ -12,6 +12,7 @@
 """``openstack rca analyze``: ask why."""
 
 import argparse
+import dataclasses
 import pathlib
 import sys
 from typing import Any
@@ -45,8 +46,10 @@ class Analyze(base.DocumentCommand):
                  'the quiet part of the same logs')
         base.add_scope_options(parser)
         parser.add_argument(
-            '--mode', choices=('fast',), default='fast',
-            help='How to look: fast uses statistics and words, default: fast')
+            '--mode', choices=('fast', 'full'),
+            help='How to look: fast uses statistics and words, full the '
+                 'detectors that learn, too; default: full, with --log-dir '
+                 'fast')
         parser.add_argument(
             '--output', metavar='<file>',
             help='Keep the report in this file too, as JSON, readable by '
@@ -85,7 +88,8 @@ class Analyze(base.DocumentCommand):
 
     def _local(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
         base.folder(parsed_args)
-        question = base.question(parsed_args)
+        question = dataclasses.replace(
+            base.question(parsed_args), mode=parsed_args.mode or 'fast')
         baseline = (pathlib.Path(parsed_args.baseline)
                     if parsed_args.baseline else None)
         session = base.open_session(parsed_args, baseline)
@@ -105,42 +109,8 @@ class Analyze(base.DocumentCommand):
         if parsed_args.no_wait:
             return dict(analysis.document)
         timeout = parsed_args.wait_timeout or base.WAIT_TIMEOUT
-        return dict(self._wait(client, analysis, timeout).document)
-
-    def _wait(self, client: Any, analysis: Any, timeout: int) -> Any:
-        from openstack import exceptions as sdk
-
-        from openstack_rca.osc import errors
-        from openstack_rca.osc import output
-        from openstack_rca.osc import text as text_utils
-        later = (f'The analysis goes on: "openstack rca analysis show '
-                 f'{analysis.id}" shows it.')
-        try:
-            return base.wait(client.wait_for_analysis, analysis, timeout)
-        except KeyboardInterrupt:
-            output.write(sys.stderr, f'\n{later}\n')
-            raise
-        except sdk.ResourceFailure as exc:
-            raise exception.RCAException(
-                f'The analysis {analysis.id} failed: '
-                f'{base.reason(exc.extra_data)}') from exc
-        except sdk.ResourceTimeout as exc:
-            status = exc.extra_data.status
-            hint = (' See that openstack-rca-engine runs.'
-                    if status == 'queued' else '')
-            raise exception.RCAException(
-                f'The analysis is still {status} after '
-                f'{text_utils.plural(timeout, "second")}. {later}{hint}'
-            ) from exc
-        except sdk.NotFoundException as exc:
-            raise exception.RCAException(
-                f'The analysis {analysis.id} was deleted while this command '
-                f'waited for it.') from exc
-        except Exception as exc:
-            told = errors.explain(exc)
-            if told is None:
-                raise
-            raise exception.RCAException(f'{told}\n{later}') from exc
+        return dict(base.outcome(client.wait_for_analysis, analysis,
+                                 timeout, 'analysis').document)
 
     def _announce(self, name: str) -> None:
         """Print an id for scripts, and for people what to do with it."""

@@ -426,6 +426,54 @@ def wait(call: Callable[..., Any], job: Any, timeout: float) -> Any:
         progress.clear()
 
 
+def outcome(call: Callable[..., Any], job: Any, timeout: int, kind: str,
+            work: str = '') -> Any:
+    """Wait for a job, and say what else may come of it.
+
+    :param call: waits for it
+    :param job: what is waited for
+    :param timeout: seconds
+    :param kind: what it is, as commands name it
+    :param work: what is done, where it is not called the same
+    :returns: the job, complete
+    :raises RCAException: it failed, takes too long or is gone
+    """
+    from openstack import exceptions as sdk
+
+    from openstack_rca.osc import errors
+    from openstack_rca.osc import output
+    from openstack_rca.osc import text as text_utils
+    work = work or kind
+    later = (f'The {work} goes on: "openstack rca {kind} show {job.id}" '
+             'shows it.')
+    try:
+        return wait(call, job, timeout)
+    except KeyboardInterrupt:
+        output.write(sys.stderr, f'\n{later}\n')
+        raise
+    except sdk.ResourceFailure as exc:
+        raise exception.RCAException(
+            f'The {work} {job.id} failed: {reason(exc.extra_data)}'
+        ) from exc
+    except sdk.ResourceTimeout as exc:
+        status = exc.extra_data.status
+        hint = (' See that openstack-rca-engine runs.'
+                if status == 'queued' else '')
+        raise exception.RCAException(
+            f'The {work} is still {status} after '
+            f'{text_utils.plural(timeout, "second")}. {later}{hint}'
+        ) from exc
+    except sdk.NotFoundException as exc:
+        raise exception.RCAException(
+            f'The {kind} {job.id} was deleted while this command waited for '
+            'it.') from exc
+    except Exception as exc:
+        told = errors.explain(exc)
+        if told is None:
+            raise
+        raise exception.RCAException(f'{told}\n{later}') from exc
+
+
 def _training(progress: Any) -> str:
     """How far a training is, in words."""
     from openstack_rca.osc import text as text_utils

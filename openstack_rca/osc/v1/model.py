@@ -13,7 +13,6 @@
 
 import argparse
 from collections.abc import Iterable
-import sys
 from typing import Any
 
 from openstack_rca import exception
@@ -242,8 +241,10 @@ class TrainModel(_One):
             text_utils.sound(parsed_args.detector),
             **{name: value for name, value in attrs.items() if value})
         if not parsed_args.no_wait:
-            model = self._wait(client, model,
-                               parsed_args.wait_timeout or _WAIT_TIMEOUT)
+            model = base.outcome(
+                client.wait_for_model, model,
+                parsed_args.wait_timeout or _WAIT_TIMEOUT, 'model',
+                'training')
         return self._shown(model, parsed_args)
 
     @staticmethod
@@ -259,41 +260,6 @@ class TrainModel(_One):
                     'until': times[1] and times[1].isoformat(),
                     'harmed': harmed})
         return labels
-
-    def _wait(self, client: Any, model: Any, timeout: int) -> Any:
-        from openstack import exceptions as sdk
-
-        from openstack_rca.osc import errors
-        from openstack_rca.osc import output
-        from openstack_rca.osc import text as text_utils
-        later = (f'The training goes on: "openstack rca model show '
-                 f'{model.id}" shows it.')
-        try:
-            return base.wait(client.wait_for_model, model, timeout)
-        except KeyboardInterrupt:
-            output.write(sys.stderr, f'\n{later}\n')
-            raise
-        except sdk.ResourceFailure as exc:
-            raise exception.RCAException(
-                f'The training {model.id} failed: '
-                f'{base.reason(exc.extra_data)}') from exc
-        except sdk.ResourceTimeout as exc:
-            status = exc.extra_data.status
-            hint = (' See that openstack-rca-engine runs.'
-                    if status == 'queued' else '')
-            raise exception.RCAException(
-                f'The training is still {status} after '
-                f'{text_utils.plural(timeout, "second")}. {later}{hint}'
-            ) from exc
-        except sdk.NotFoundException as exc:
-            raise exception.RCAException(
-                f'The model {model.id} was deleted while this command '
-                f'waited for it.') from exc
-        except Exception as exc:
-            told = errors.explain(exc)
-            if told is None:
-                raise
-            raise exception.RCAException(f'{told}\n{later}') from exc
 
 
 class ActivateModel(_One):

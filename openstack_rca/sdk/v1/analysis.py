@@ -45,7 +45,7 @@ class Analysis(_base.Resource):
     servers = resource.Body('servers')
     #: Only events of these services or binaries. *Type: list*
     services = resource.Body('services')
-    #: How to look: fast.
+    #: How to look: fast or full.
     mode = resource.Body('mode')
     #: Whether to keep the answer as an incident. *Type: bool*
     incident = resource.Body('incident')

@@ -18,6 +18,7 @@ from openstack_rca.tests.functional.servers import base as servers
 from openstack_rca.tests.functional.servers import shared
 from openstack_rca.tests.unit.db import models_suite
 from openstack_rca.tests.unit.db import suite
+from openstack_rca.tests.unit.db import symptoms_suite
 
 
 class _OnServer(suite.DatabaseTestCase):
@@ -118,6 +119,10 @@ class TestMariaDBModel(_OnMariaDB, models_suite.ModelSuite):
     pass
 
 
+class TestMariaDBSymptom(_OnMariaDB, symptoms_suite.SymptomSuite):
+    pass
+
+
 class TestMariaDBMigration(_OnMariaDB, suite.MigrationSuite):
     pass
 
@@ -155,6 +160,10 @@ class TestPostgreSQLPurge(_OnPostgreSQL, suite.PurgeSuite):
 
 
 class TestPostgreSQLModel(_OnPostgreSQL, models_suite.ModelSuite):
+    pass
+
+
+class TestPostgreSQLSymptom(_OnPostgreSQL, symptoms_suite.SymptomSuite):
     pass
 
 

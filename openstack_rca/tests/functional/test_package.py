@@ -14,10 +14,13 @@
 import importlib.metadata
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
+import zipfile
 
 import openstack_rca
+from openstack_rca.analysis import codemap
 from openstack_rca.tests import base
 
 ROOT = pathlib.Path(openstack_rca.__path__[0]).parent
@@ -70,6 +73,30 @@ class TestWeight(base.TestCase):
         self.assertIn('polars', loaded)
         self.assertNotIn('torch', loaded)
         self.assertNotIn('faiss', loaded)
+
+
+class TestData(base.TestCase):
+
+    def test_code_maps_come_with_the_wheel(self) -> None:
+        # What was built before must not stand in for what is built now.
+        tree = self.tmp / 'tree'
+        shutil.copytree(ROOT, tree, ignore=shutil.ignore_patterns(
+            '.*', 'build', 'dist', '*.egg-info', '__pycache__', 'tests'))
+        done = subprocess.run(
+            [sys.executable, '-m', 'pip', 'wheel', '--no-deps', '--quiet',
+             '--wheel-dir', str(self.tmp), str(tree)],
+            capture_output=True, text=True, check=False,
+            env={**os.environ, 'PBR_VERSION': '1.0.0'})
+        self.assertEqual(0, done.returncode, done.stderr)
+        [wheel] = self.tmp.glob('*.whl')
+        with zipfile.ZipFile(wheel) as archive:
+            held = {pathlib.PurePath(name).name
+                    for name in archive.namelist()
+                    if '/data/codemap/' in name}
+        self.assertEqual({
+            f'{name}{codemap.SUFFIX}' for name in (
+                'cinder', 'glance', 'keystone', 'neutron', 'nova',
+                'placement')}, held)
 
 
 class TestPrograms(base.TestCase):

@@ -30,7 +30,7 @@ class TestLoad(base.TestCase):
     def test_no_file_is_fine(self) -> None:
         loaded = conf.load(files=[])
         self.assertEqual('', loaded.local_cache.directory)
-        self.assertEqual(['novelty', 'counts'], loaded.detectors.enabled)
+        self.assertEqual(['novelty', 'lstm'], loaded.detectors.enabled)
         self.assertEqual(10, loaded.analysis.max_hypotheses)
 
     def test_file(self) -> None:

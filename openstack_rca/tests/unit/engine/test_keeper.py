@@ -76,6 +76,24 @@ class TestRows(TestCase):
             {name for name, _, origin in self.store.names()
              if origin == 'shipped'}, set(models_api.models_active()))
 
+    def test_active_ones(self) -> None:
+        store = self.store
+        before = keeper.active()
+        kept = self.keep()
+        names = store.names()
+        with mock.patch.object(keeper, 'store', autospec=True) as other:
+            other.return_value.names.return_value = sorted([
+                *names, ('a', 'v1', 'shipped'), ('a', 'v2', 'shipped'),
+                ('b', 'v1', 'kept')])
+            # Rows say nothing yet.
+            self.assertEqual(before | {'a': 'v2'}, keeper.active())
+            models_api.models_register('engine-1', [
+                kept.public() | {'detector': 'a', 'version': 'v1'}])
+            row, = (r for r in models_api.model_list(suite.MANY)[0]
+                    if r['detector'] == 'a')
+            models_api.model_activate(suite.ME, row['id'])
+            self.assertEqual('v1', keeper.active()['a'])
+
     def test_damaged_ones_get_none(self) -> None:
         bad, good = self.keep(), self.keep()
         (self.tmp / 'state' / 'models' / 'tiny' / bad.version

@@ -22,16 +22,21 @@ from typing import Any
 from unittest import mock
 
 import fixtures
+import sqlalchemy as sa
 
 from openstack_rca import exception
 from openstack_rca.db import api
 from openstack_rca.db import clock
 from openstack_rca.db import jobs
 from openstack_rca.db import models
+from openstack_rca.db import session
+from openstack_rca.db import symptoms
 from openstack_rca.engine import child
+from openstack_rca.engine import keeper
 from openstack_rca.engine import manager
 from openstack_rca.tests import base
 from openstack_rca.tests.unit.db import suite
+from openstack_rca.tests.unit.db import symptoms_suite
 
 #: Found by its folder: what our packages import would take too long.
 ACTOR = 'actor'
@@ -48,7 +53,7 @@ class TestCase(suite.DatabaseTestCase):
         self.config('engine', workers=1, lease=60)
         self.useFixture(fixtures.EnvironmentVariable(
             'PYTHONPATH', str(pathlib.Path(__file__).parent)))
-        for name in ('_WORKER', '_READER'):
+        for name in ('_WORKER', '_READER', '_WATCHER'):
             self._patch(manager, name, ACTOR)
         self._patch(manager, '_POLL', 0.02)
         self._patch(manager, '_WATCH', 0.01)
@@ -104,6 +109,31 @@ class TestJobs(TestCase):
         for found in made:
             self.assertEqual('complete', self.ended(found)['status'])
 
+    def test_analyses_get_the_active_models(self) -> None:
+        active = {'lstm': '20261121T030000Z-1a2b3c4d'}
+        self._patch(keeper, 'active', lambda: active)
+        sent: list[dict[str, Any]] = []
+        real = child.Child.send
+
+        def send(process: child.Child, message: dict[str, Any]) -> bool:
+            sent.append(message)
+            return real(process, message)
+
+        self._patch(child.Child, 'send', send)
+        asked = self.ask()
+        self.engine().start()
+        self.until(lambda: bool(sent))
+        self.assertEqual((asked, active), (sent[0]['id'],
+                                           sent[0]['models']))
+
+    def test_active_models_while_the_database_is_away(self) -> None:
+        made = manager.Manager([])
+        for error in (None, exception.DatabaseUnavailable(reason='gone.'),
+                      exception.ModelError(name='x', reason='no store.')):
+            self._patch(keeper, 'active', mock.Mock(
+                side_effect=[error] if error else [{'lstm': 'v1'}]))
+            self.assertEqual({'lstm': 'v1'}, made._models_active())
+
     def test_error(self) -> None:
         found = self.query()
         self.engine('error').start()
@@ -132,7 +162,7 @@ class TestJobs(TestCase):
         real = child.Child
         started = []
 
-        def start(module: str, args: list[str]) -> child.Child:
+        def start(module: str, *args: Any) -> child.Child:
             started.append(1)
             return real(module, ['kill' if len(started) < 2 else 'echo'])
 
@@ -502,7 +532,7 @@ class TestReader(TestCase):
         started = []
         made = self.engine()
 
-        def start(module: str, args: list[str]) -> Any:
+        def start(module: str, *args: Any) -> Any:
             started.append(module)
             if len(started) > 3:
                 made.stop()
@@ -513,6 +543,122 @@ class TestReader(TestCase):
                                autospec=True):
             made._reader()
         self.assertEqual([manager._READER] * 4, started)
+
+
+class TestWatcher(TestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.config('sources', log_dirs={'a': '/a'})
+        self.active: Any = {'lstm': 'v1'}
+        self._patch(keeper, 'active', lambda: self.active)
+        self._patch(manager, '_FOLLOW', 0.0)
+
+    class _Watcher:
+        """A watcher that says what a test tells it, and then ends."""
+
+        def __init__(self, *messages: dict[str, Any] | None) -> None:
+            self.messages = list(messages)
+            self.sent: list[dict[str, Any]] = []
+
+        def receive(self, seconds: float) -> dict[str, Any] | None:
+            if not self.messages:
+                raise EOFError
+            return self.messages.pop(0)
+
+        def send(self, message: dict[str, Any]) -> bool:
+            self.sent.append(message)
+            return True
+
+        def ending(self) -> str:
+            return 'it ended with status 7'
+
+        def end(self, grace: float = 0.0) -> None:
+            self.messages = []
+
+    def _told(self) -> list[tuple[str, int]]:
+        with session.reader() as connection:
+            return [(row['host'], row['count']) for row in connection.execute(
+                sa.select(models.SYMPTOMS)).mappings()]
+
+    def test_symptoms_become_rows(self) -> None:
+        made = manager.Manager([])
+        found = [symptoms_suite.symptom(), symptoms_suite.symptom(20)]
+        process = self._Watcher({'symptoms': found[:1]},
+                                {'symptoms': found[1:]})
+        self._patch(child, 'Child', lambda *args: process)
+        reason, _ = made._watch()
+        self.assertIn('status 7', reason)
+        made._write_symptoms()
+        self.assertEqual([('engine-1', 2)], self._told())
+
+    def test_while_the_database_is_away(self) -> None:
+        made = self.engine()
+        made._symptoms.add([symptoms_suite.symptom()])
+        real = symptoms.record
+        away = mock.Mock(side_effect=exception.DatabaseUnavailable(
+            reason='gone.'))
+        self._patch(symptoms, 'record', away)
+        made.start()
+        self.until(lambda: away.called)
+        self.assertEqual([], self._told())
+        self._patch(symptoms, 'record', real)
+        self.until(lambda: bool(self._told()))
+
+    def test_what_is_left_at_the_end(self) -> None:
+        made = manager.Manager([])
+        made._symptoms.add([symptoms_suite.symptom()])
+        made.stop()
+        made.wait()
+        self.assertEqual([('engine-1', 1)], self._told())
+
+    def test_it_is_told_of_other_models_once(self) -> None:
+        made = manager.Manager([])
+        process = self._Watcher(*[None] * 4)
+        versions = ['v1', 'v1', 'v2', 'v2']
+        self._patch(keeper, 'active', lambda: {'lstm': versions.pop(0)})
+        self._patch(child, 'Child', lambda *args: process)
+        made._watch()
+        self.assertEqual([{'models': {'lstm': 'v1'}},
+                          {'models': {'lstm': 'v2'}}], process.sent)
+
+    def test_it_is_started_again(self) -> None:
+        started = []
+        made = self.engine()
+        made._ready.set()
+
+        def start(module: str, *args: Any) -> Any:
+            started.append(module)
+            if len(started) > 3:
+                made.stop()
+            return self._Watcher()
+
+        self._patch(child, 'Child', start)
+        with mock.patch.object(made._stopping, 'wait', autospec=True):
+            made._watcher()
+        self.assertEqual([manager._WATCHER] * 4, started)
+
+    def test_not_before_the_first_look(self) -> None:
+        started = mock.Mock(side_effect=OSError)
+        self._patch(child, 'Child', started)
+        made = manager.Manager([])
+        made._watcher()
+        self.assertFalse(started.called)
+
+    def test_switched_off(self) -> None:
+        started = mock.Mock(side_effect=OSError)
+        self._patch(child, 'Child', started)
+        for group, values in (('detectors', {'watch_interval': 0}),
+                              ('sources', {'log_dirs': {}})):
+            made = manager.Manager([])
+            made._ready.set()
+            self.config(group, **values)
+            with mock.patch.object(made._stopping, 'wait',
+                                   autospec=True) as waited:
+                made._watcher()
+            self.assertTrue(waited.called)
+            self.config('detectors', watch_interval=5)
+        self.assertFalse(started.called)
 
 
 class TestImports(base.TestCase):

@@ -11,6 +11,7 @@
 # under the License.
 """The folder of an engine."""
 
+import datetime
 import os
 import pathlib
 import subprocess
@@ -148,3 +149,44 @@ class TestState(base.TestCase):
         os.close(again)
         self.assertEqual(0o600, pathlib.Path(
             self.tmp / 'state' / 'reader.lock').stat().st_mode & 0o777)
+
+
+class TestMark(base.TestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.config(state_path=str(self.tmp / 'state'))
+        state.prepare()
+        self.path = self.tmp / 'state' / 'watched.json'
+
+    def test_there_and_back(self) -> None:
+        self.assertIsNone(state.read_mark())
+        for mark in (state.Mark(datetime.datetime(2026, 11, 21, 3)),
+                     state.Mark(datetime.datetime(
+                         2026, 11, 21, 3, 0, 0, 5), 2)):
+            state.write_mark(mark)
+            self.assertEqual(mark, state.read_mark())
+        self.assertEqual(0o600, self.path.stat().st_mode & 0o777)
+        self.assertEqual(['watched.json'], [
+            p.name for p in self.path.parent.iterdir() if p.is_file()])
+
+    def test_damaged(self) -> None:
+        for text in ('', '{', '[]', '{}', '{"until": 5, "tries": 0}',
+                     '{"until": "2026", "tries": 0}',
+                     '{"until": "2026-11-21T03:00:00", "tries": null}',
+                     '\xff'):
+            self.path.write_text(text)
+            self.assertIsNone(state.read_mark(), text)
+
+    def test_no_disk(self) -> None:
+        self.path.mkdir()
+        error = self.assertRaises(exception.StoreError, state.write_mark,
+                                  state.Mark(datetime.datetime(2026, 1, 1)))
+        self.assertIn('watched.json', str(error))
+
+    def test_locks_of_two_kinds(self) -> None:
+        for name in ('reader', 'watcher'):
+            handle = state.take_lock(name)
+            assert handle is not None
+            self.assertIsNone(state.take_lock(name))
+            self.addCleanup(os.close, handle)

@@ -11,9 +11,12 @@
 # under the License.
 """Training, from stores of events to a model that is kept."""
 
+import collections
 import datetime
 import json
+import os
 import pathlib
+import stat
 from typing import Any
 from unittest import mock
 
@@ -136,7 +139,7 @@ class TestRecordings(TestCase):
         made.refresh()
         return [(f'{r.query.since:%H:%M:%S}', f'{r.query.until:%H:%M:%S}',
                  r.harmed, r.group)
-                for r in trainer.recordings(made._stores, request)]
+                for r in trainer.recordings(made._snapshots.stores, request)]
 
     def test_pieces(self) -> None:
         found = self._cut(1)
@@ -164,6 +167,121 @@ class TestRecordings(TestCase):
 
     def test_no_more_than_a_hundred(self) -> None:
         self.assertEqual(100, len(self._cut(20.5)))
+
+
+    def test_what_has_a_gap_between_is_cut_for_itself(self) -> None:
+        made = self.open(early=self.hours('early', 1, start=3),
+                         late=self.hours('late', 1, start=20),
+                         same=self.hours('same', 0.5, start=20))
+        made.refresh()
+        found = trainer.recordings(made._snapshots.stores, {})
+        self.assertEqual(
+            [('early', 6), ('late', 6), ('same', 6)],
+            sorted(collections.Counter(
+                r.name.partition(' ')[0] for r in found).items()))
+        # All that was logged at one time is of one group.
+        self.assertEqual(12, len({r.group for r in found}))
+        self.assertEqual(
+            {'2026-11-20T20:30:00'},
+            {r.name.partition(' ')[2] for r in found
+             if r.group == 'time-2026-11-20T20:30:00'})
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+class TestGoingOn(TestCase):
+    """A training whose process is gone is tried again."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.seen: list[pathlib.Path] = []
+        self.died = 1
+        fit = tiny.TinyDetector.fit
+
+        def half(detector: tiny.TinyDetector, corpus: Any, settings: Any,
+                 progress: Any, checkpoint: pathlib.Path) -> dict[str, float]:
+            found = [p.name for p in checkpoint.iterdir()]
+            self.seen.append(checkpoint)
+            if self.died:
+                self.died -= 1
+                (checkpoint / 'sequence').write_text('half')
+                raise Killed
+            return fit(detector, corpus, settings, progress) | {
+                'found': float('sequence' in found)}
+
+        patch = mock.patch.object(tiny.TinyDetector, 'fit', half)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def test_a_job_goes_on(self) -> None:
+        made = self.open(control=self.hours('control', 1))
+        self.assertRaises(Killed, self.train, made, settings={'seed': 3})
+        self.assertEqual(0o700, stat.S_IMODE(self.seen[0].stat().st_mode))
+        # What is logged meanwhile would make another training of it.
+        made.close()
+        self.hours('control', 2)
+        made = self.open(control=self.tmp / 'control')
+        found = self.train(made, settings={'seed': 3})
+        self.assertEqual((1.0, 60), (found['metrics']['found'],
+                                     found['trained_on']['events']))
+        self.assertEqual(self.seen[0], self.seen[1])
+        # It is no model, and gone once the training is complete.
+        self.assertFalse(self.seen[0].exists())
+        (name, version, _), = trainer.model_store().names()
+        trainer.model_store().delete(name, version)
+        self.assertEqual(120, self.train(
+            made, settings={'seed': 3})['trained_on']['events'])
+
+    def test_another_one_does_not(self) -> None:
+        made = self.open(control=self.hours('control', 1))
+        self.assertRaises(Killed, self.train, made, settings={'seed': 3})
+        self.assertEqual(0.0, self.train(made, settings={'seed': 4})[
+            'metrics']['found'])
+        self.assertTrue(self.seen[0].exists())
+
+    def test_what_nobody_goes_on_with(self) -> None:
+        made = self.open(control=self.hours('control', 1))
+        self.assertRaises(Killed, self.train, made)
+        os.utime(self.seen[0] / 'until', (1, 1))
+        self.assertEqual(0.0, self.train(made)['metrics']['found'])
+        # What others left long ago is gone, too.
+        other = self.seen[0].parent / 'other'
+        for path in (other, self.seen[0].parent / 'young'):
+            path.mkdir()
+            (path / 'until').touch()
+        os.utime(other / 'until', (1, 1))
+        self.train(made, since='2026-11-20T03:25:00+00:00')
+        self.assertEqual(['young'], [
+            path.name for path in self.seen[0].parent.iterdir()])
+
+    def test_what_cannot_be_trained_leaves_nothing(self) -> None:
+        made = self.open(control=self.hours('control', 1))
+        with mock.patch.object(trainer, 'model_store',
+                               autospec=True) as store:
+            store.return_value.save.side_effect = exception.ModelError(
+                'There is no room.')
+            self.died = 0
+            self.assertRaises(exception.ModelError, self.train, made)
+        self.assertFalse(self.seen[0].exists())
+
+    def test_where_nothing_can_be_kept(self) -> None:
+        made = self.open(control=self.hours('control', 1))
+        self.config(group='models', directory=str(self.tmp / 'file'))
+        (self.tmp / 'file').write_text('')
+        error = self.assertRaises(exception.ModelError, self.train, made)
+        self.assertIn(str(self.tmp / 'file'), str(error))
+
+    def test_a_package_that_is_missing(self) -> None:
+        made = self.open(control=self.hours('control', 1))
+        with mock.patch.object(
+                tiny.TinyDetector, 'fit', autospec=True,
+                side_effect=ModuleNotFoundError("No module named 'torch'",
+                                                name='torch')):
+            error = self.assertRaises(exception.InvalidInput, self.train,
+                                      made)
+        self.assertIn('package torch', str(error))
 
 
 class TestMeasure(TestCase):

@@ -19,7 +19,7 @@ from openstack_rca.tests.unit.api import base
 
 ASKED: dict[str, Any] = {
     'issue': '', 'since': None, 'until': None, 'request_ids': [],
-    'servers': [], 'services': [], 'mode': 'fast', 'incident': False}
+    'servers': [], 'services': [], 'mode': 'full', 'incident': False}
 
 
 class TestCreate(base.APITestCase):
@@ -111,7 +111,8 @@ class TestCreate(base.APITestCase):
                 ({'servers': [5]}, 'servers[0]: must be a string'),
                 ({'servers': ['']}, 'servers[0]: must not be empty'),
                 ({'services': ['x' * 65]}, 'services[0]: 65'),
-                ({'issue': 'x', 'mode': 'full'}, 'mode: must be one of fast'),
+                ({'issue': 'x', 'mode': 'slow'},
+                 'mode: must be one of fast, full'),
                 ({'issue': 'x', 'incident': 1}, 'incident: must be true or'),
                 ({'isue': 'x'}, "'isue' is not known here; known are issue"),
                 ({'issue': 'x', 'project_id': 'p'}, "'project_id' is not")):

@@ -193,6 +193,13 @@ class AnalyzeTest(_Case):
             self.assertTrue(self._run('--log-dir', '/logs', '-f',
                                       name).startswith(mark))
 
+    def test_mode(self) -> None:
+        for options, mode in (((), 'fast'), (('--mode', 'full'), 'full')):
+            with mock.patch.object(_Session, 'analyze', autospec=True,
+                                   side_effect=_Session.analyze) as asked:
+                self._run('--log-dir', '/logs', *options)
+            self.assertEqual(mode, asked.call_args.args[1].mode)
+
     def test_report_is_the_default(self) -> None:
         self.assertTrue(self._run('--log-dir', '/logs').startswith(
             'CAUSE FOUND'))
@@ -219,7 +226,7 @@ class AnalyzeTest(_Case):
                                           'soon'))
 
     def test_wrong_use(self) -> None:
-        for arguments in (['-f', 'pdf'], ['--mode', 'full'], ['--nope']):
+        for arguments in (['-f', 'pdf'], ['--mode', 'slow'], ['--nope']):
             error = self.assertRaises(SystemExit, self._run, *arguments)
             self.assertEqual(2, error.code)
 

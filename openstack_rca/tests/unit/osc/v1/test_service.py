@@ -113,7 +113,7 @@ class AnalyzeTest(_Case):
             'web-3', '--service', 'nova', '--incident')
         self.assertTrue(shown.startswith('CAUSE FOUND'))
         self.assertEqual([('/v1/analyses', {
-            'issue': 'broken \ufffd', 'mode': 'fast', 'incident': True,
+            'issue': 'broken \ufffd', 'incident': True,
             'since': '2026-11-20T23:00:00+00:00',
             'until': '2026-11-21T00:00:00+00:00',
             'request_ids': ['req-1', 'req-2'], 'servers': ['web-3'],
@@ -121,6 +121,11 @@ class AnalyzeTest(_Case):
         # No login before it is needed, and one then.
         self.assertEqual(1, self.app.prepare_to_run_command.call_count)
         self.assertEqual('', self.stderr.getvalue())
+
+    def test_mode(self) -> None:
+        self._run('--issue', 'x', '--mode', 'fast')
+        self.assertEqual([('/v1/analyses', {'issue': 'x', 'mode': 'fast'})],
+                         self.cloud.calls('POST'))
 
     def test_the_id_is_shown(self) -> None:
         shown = self._run('--issue', 'x')
