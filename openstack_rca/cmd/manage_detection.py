@@ -15,6 +15,7 @@ import argparse
 from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import datetime
 import json
 import pathlib
 import re
@@ -22,12 +23,18 @@ import sys
 from typing import Any
 from typing import TYPE_CHECKING
 
+from oslo_log import log as logging
+
 from openstack_rca import exception
 
 if TYPE_CHECKING:
     from openstack_rca.detectors import base as detectors
     from openstack_rca.evaluation import crossval
     from openstack_rca.evaluation import dataset
+    from openstack_rca.evaluation import recordings
+    from openstack_rca.osc import output
+
+LOG = logging.getLogger(__name__)
 
 
 def wanted(args: argparse.Namespace) -> bool:
@@ -55,27 +62,71 @@ def evaluate(args: argparse.Namespace,
     :raises RCAException: a dataset, a folder or the default detector cannot
         be used
     """
-    from openstack_rca import conf
+    with shelf(args) as opened:
+        return _Evaluation(args, cases, opened).run()
+
+
+def shelf(args: argparse.Namespace) -> 'recordings.Shelf':
+    """Where parsed cases and predictions are kept.
+
+    :param args: the parsed command line
+    """
     from openstack_rca.engine import cache
     from openstack_rca.evaluation import recordings
-    conf.load()
     folder = cache.cache_root() / 'evaluation'
     if args.all_output:
         folder = pathlib.Path(args.all_output) / 'cache'
-    with recordings.Shelf(folder) as shelf:
-        return _Evaluation(args, cases, shelf).run()
+    return recordings.Shelf(folder)
+
+
+def read(opened: 'recordings.Shelf', cases: 'Sequence[dataset.Case]',
+         truth: Mapping[str, Mapping[str, Any]], normal: Iterable[str],
+         jobs: int, line: 'output.Progress') -> 'list[crossval.Known]':
+    """Parse cases, and say which cannot be read.
+
+    :param opened: where they are kept
+    :param cases: which
+    :param truth: what is true of them, as far as it is known
+    :param normal: names of those that are known to be without a fault
+    :param jobs: worker processes
+    :param line: shows how far it came
+    :returns: those that can be read
+    :raises StoreError: what was parsed cannot be read
+    """
+    def progress(done: int, name: str, error: str | None) -> None:
+        if error is not None:
+            say(line, f'{name}: {error}')
+        line.update(f'read {done} of {len(cases)} cases', done / len(cases))
+
+    try:
+        return opened.recordings(cases, truth, frozenset(normal), jobs,
+                                 progress)
+    finally:
+        line.clear()
+
+
+def say(line: 'output.Progress', message: str) -> None:
+    """Print a message where a line shows how far something came.
+
+    :param line: is taken away
+    :param message: one line
+    """
+    from openstack_rca.osc import text
+    line.clear()
+    print(text.visible(message), file=sys.stderr)
 
 
 class _Evaluation:
 
     def __init__(self, args: argparse.Namespace,
-                 cases: 'Sequence[dataset.Case]', shelf: Any) -> None:
+                 cases: 'Sequence[dataset.Case]',
+                 opened: 'recordings.Shelf') -> None:
         from openstack_rca.detectors import base as detectors
         from openstack_rca.evaluation import dataset
         from openstack_rca.osc import output
         self._args = args
         self._cases = cases
-        self._shelf = shelf
+        self._shelf = opened
         self._settings = detectors.Settings()
         self._line = output.Progress(sys.stderr)
         truth = dataset.truth(pathlib.Path(args.dataset))
@@ -86,11 +137,18 @@ class _Evaluation:
                 reason=f'truth.jsonl has no line for {len(missing)} cases, '
                 f'such as {missing[0]}.')
         self._truth = truth
+        self._faults = {
+            case: moment for case, told in truth.items()
+            if (moment := _fault(pathlib.Path(args.dataset), told))}
+        #: Why a detector has no figures.
+        self._failed: list[str] = []
 
     def run(self) -> int:
         from openstack_rca.evaluation import crossval
         known = self._read(self._cases, self._truth)
         learners = list(crossval.learners())
+        if not self._args.all_output:
+            learners = [crossval.DEFAULT]
         try:
             if self._args.train:
                 told = self._transfer(known, learners)
@@ -104,17 +162,8 @@ class _Evaluation:
     def _read(self, cases: 'Sequence[dataset.Case]',
               truth: Mapping[str, Mapping[str, Any]],
               normal: Iterable[str] = ()) -> 'list[crossval.Known]':
-        def progress(done: int, name: str, error: str | None) -> None:
-            if error is not None:
-                self._say(f'{name}: {error}')
-            self._line.update(f'read {done} of {len(cases)} cases',
-                              done / len(cases))
-
-        try:
-            return list(self._shelf.recordings(
-                cases, truth, frozenset(normal), self._args.jobs, progress))
-        finally:
-            self._line.clear()
+        return read(self._shelf, cases, truth, normal, self._args.jobs,
+                    self._line)
 
     def _folds(self, known: 'list[crossval.Known]',
                learners: list[str]) -> list[str]:
@@ -140,14 +189,17 @@ class _Evaluation:
                     name, 1, [k for k in known
                               if k.recording.name not in dealt[0]],
                     [k for k in known if k.recording.name in dealt[0]])
-            except exception.RCAException as exc:
-                self._say(f'{name}: {exc}')
+            except Exception as exc:
+                self._fail(name, exc)
             else:
                 self._write(name, first[name])
         self._plot(every)
-        return [self._table(f'{len(dealt)} folds, {len(known)} cases',
-                            every),
-                self._table(f'fold 1, {len(dealt[0])} cases', first)]
+        told = [self._table(f'{len(dealt)} folds, {len(known)} cases',
+                            every)]
+        if self._args.all_output:
+            told.append(self._table(
+                f'fold 1, {len(dealt[0])} cases', first) + self._failures())
+        return told
 
     def _fold(self, name: str, number: int,
               training: 'Sequence[crossval.Known]',
@@ -155,7 +207,7 @@ class _Evaluation:
         from openstack_rca.evaluation import crossval
         return crossval.predict(
             name, training, tested, self._settings, self._shelf.predictions,
-            self._progress(f'{name}, fold {number}'))
+            self._progress(f'{name}, fold {number}'), self._faults)
 
     def _transfer(self, known: 'list[crossval.Known]',
                   learners: list[str]) -> list[str]:
@@ -171,16 +223,32 @@ class _Evaluation:
             try:
                 found[name] = crossval.predict(
                     name, training, known, self._settings,
-                    self._shelf.predictions, self._progress(name))
-            except exception.RCAException as exc:
+                    self._shelf.predictions, self._progress(name),
+                    self._faults)
+            except Exception as exc:
                 if name == crossval.DEFAULT:
                     raise
-                self._say(f'{name}: {exc}')
+                self._fail(name, exc)
             else:
                 self._write(name, found[name])
         self._plot(found)
         return [self._table(f'trained on {len(training)} recordings of '
-                            f'{other.name}, {len(known)} cases', found)]
+                            f'{other.name}, {len(known)} cases', found)
+                + self._failures()]
+
+    def _fail(self, name: str, error: Exception) -> None:
+        """Go on without a detector, whatever is wrong with it."""
+        reason = ' '.join(str(error).split())
+        if not isinstance(error, exception.RCAException):
+            LOG.debug('The detector %s failed', name, exc_info=error)
+            reason = f'it has a bug: {type(error).__name__}: {reason}'
+        say(self._line, f'{name}: {reason}')
+        self._failed.append(f'{name}  {reason}')
+
+    def _failures(self) -> str:
+        """The rows of detectors without figures."""
+        from openstack_rca.osc import text
+        return ''.join(text.visible(row) + '\n' for row in self._failed)
 
     def _progress(self, name: str) -> 'detectors.Progress':
         def progress(stage: str, share: float,
@@ -237,7 +305,21 @@ class _Evaluation:
                     / 'precision-recall.svg', metrics.plot(curves),
                     '--all-output')
 
-    def _say(self, line: str) -> None:
-        from openstack_rca.osc import text
-        self._line.clear()
-        print(text.visible(line), file=sys.stderr)
+
+def _fault(folder: pathlib.Path,
+           told: Mapping[str, Any]) -> datetime.datetime | None:
+    """When users began to be harmed, by a line of ``truth.jsonl``."""
+    from openstack_rca.analysis import scope
+    moments = told.get('activation')
+    if not told.get('failure') or not moments:
+        return None
+    try:
+        return min(scope.naive(datetime.datetime.fromisoformat(text))
+                   or datetime.datetime.max
+                   for text in ([moments] if isinstance(moments, str)
+                                else moments))
+    except (TypeError, ValueError) as exc:
+        raise exception.DatasetError(
+            path=folder, task='detection',
+            reason=f'truth.jsonl cannot be used: the activation of '
+            f'{told.get("case_id")} is no time: {exc}') from exc

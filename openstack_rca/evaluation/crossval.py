@@ -22,14 +22,17 @@ from collections.abc import Collection
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
+import datetime
 import functools
 import hashlib
 import inspect
 import json
 import math
 import pathlib
+import statistics
 import time
 from typing import Any
+from typing import TypeVar
 
 from oslo_log import log as logging
 import polars as pl
@@ -45,6 +48,8 @@ from openstack_rca.events import schema
 
 LOG = logging.getLogger(__name__)
 
+T = TypeVar('T')
+
 NAMESPACE = 'openstack_rca.detectors'
 #: The detector that is fitted on every fold.
 DEFAULT = 'lstm'
@@ -53,6 +58,10 @@ FOLDS = 5
 ALARM = 0.5
 
 _SEED = 1
+#: Seconds of log that come in between two looks for the first alarm, and how
+#: many alarmed cases of a fold are looked at: each costs many scores.
+_STEP = 10.0
+_DELAYED = 12
 #: Packages whose code decides what is predicted, beside this module.
 _CODE = ('detectors', 'events', 'store')
 
@@ -77,12 +86,15 @@ class Fold:
     :param fitted: seconds that the training took
     :param scored: seconds that the predictions took
     :param events: how many were judged
+    :param delays: seconds from the fault to the first alarm by case, of
+        some of those that are alarmed
     """
 
     predictions: dict[str, tuple[float, bool]]
     fitted: float
     scored: float
     events: int
+    delays: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 class Rule:
@@ -167,14 +179,15 @@ def folds(groups: Mapping[str, str], count: int = FOLDS) -> list[list[str]]:
             f'to learn from another one.')
     dealt: list[set[str]] = [set() for _ in range(count)]
     for group in sorted(members, key=lambda name: (
-            -len(members[name]), _digest(_SEED, name))):
+            -len(members[name]), digest(_SEED, name))):
         min(dealt, key=len).update(members[group])
     return [[case for case in groups if case in fold] for fold in dealt]
 
 
 def predict(name: str, training: Sequence[Known], tested: Sequence[Known],
             settings: detectors.Settings, kept: pathlib.Path,
-            progress: detectors.Progress | None = None) -> Fold:
+            progress: detectors.Progress | None = None,
+            faults: Mapping[str, datetime.datetime] | None = None) -> Fold:
     """Fit a detector on some cases and let it judge others.
 
     :param name: of the detector, or of a rule
@@ -183,29 +196,36 @@ def predict(name: str, training: Sequence[Known], tested: Sequence[Known],
     :param settings: of the training
     :param kept: folder that holds what was predicted before
     :param progress: called now and then
+    :param faults: when users began to be harmed by case, for the delays;
+        looked at when the predictions are made
     :returns: predictions, as they were kept where nothing that decides
         them has changed
     :raises InvalidInput: there is too little to learn from
     :raises RCAException: the detector, or a store, cannot be used
     """
     made = RULES[name] if name in RULES else learners()[name]
-    path = kept / (_digest(
-        _code(made), name, dataclasses.asdict(settings),
+    begun = {k.recording.name: faults[k.recording.name] for k in tested
+             if faults and k.recording.name in faults}
+    path = kept / (digest(
+        code(made), name, dataclasses.asdict(settings),
         [(k.identity, k.recording.group, k.recording.harmed)
-         for k in training], [k.identity for k in tested]) + '.json')
-    fold = _read(path, [k.recording.name for k in tested])
-    if fold is None:
-        fold = _predict(made(), [k.recording for k in training],
-                        [k.recording for k in tested], settings, progress)
-        _write(path, fold)
-    return fold
+         for k in training], [k.identity for k in tested],
+        [str(moment) for moment in begun.values()]) + '.json')
+    wanted = [k.recording.name for k in tested]
+    return remembered(
+        path, lambda told: _read(told, wanted),
+        lambda: _predict(made(), [k.recording for k in training],
+                         [k.recording for k in tested], settings, progress,
+                         begun),
+        dataclasses.asdict)
 
 
 def _predict(detector: Rule | detectors.LearnedDetector,
              training: Sequence[detectors.Recording],
              tested: Sequence[detectors.Recording],
              settings: detectors.Settings,
-             progress: detectors.Progress | None) -> Fold:
+             progress: detectors.Progress | None,
+             faults: Mapping[str, datetime.datetime]) -> Fold:
     start = time.perf_counter()
     if isinstance(detector, Rule):
         detector.fit(training, settings)
@@ -215,21 +235,54 @@ def _predict(detector: Rule | detectors.LearnedDetector,
     predictions = {}
     events, scored = 0, 0.0
     for number, one in enumerate(tested):
-        blind = dataclasses.replace(one, harmed=None, group='')
         start = time.perf_counter()
-        score = float(detector.score(blind))
+        predictions[one.name] = _judge(detector, one)
         scored += time.perf_counter() - start
-        if not math.isfinite(score):
-            raise exception.ModelError(
-                name=type(detector).__name__,
-                reason=f'Its score of {one.name} is no number.')
-        alarm = (detector.alarm(score) if isinstance(detector, Rule)
-                 else score >= ALARM)
-        predictions[one.name] = score, alarm
-        events += _count(blind)
+        events += _count(one)
         if progress is not None:
             progress('score', (number + 1) / len(tested), {})
-    return Fold(predictions, fitted, scored, events)
+    late = sorted((one for one in tested if one.name in faults
+                   and predictions[one.name][1]),
+                  key=lambda one: digest(_SEED, one.name))[:_DELAYED]
+    delays = {}
+    for number, one in enumerate(late):
+        delay = _delay(detector, one, faults[one.name])
+        if delay is not None:
+            delays[one.name] = delay
+        if progress is not None:
+            progress('time to the alarm', (number + 1) / len(late), {})
+    return Fold(predictions, fitted, scored, events, delays)
+
+
+def _judge(detector: Rule | detectors.LearnedDetector,
+           one: detectors.Recording) -> tuple[float, bool]:
+    """The score of a recording, and whether it is an alarm."""
+    score = float(detector.score(
+        dataclasses.replace(one, harmed=None, group='')))
+    if not math.isfinite(score):
+        raise exception.ModelError(
+            name=type(detector).__name__,
+            reason=f'Its score of {one.name} is no number.')
+    return score, (detector.alarm(score) if isinstance(detector, Rule)
+                   else score >= ALARM)
+
+
+def _delay(detector: Rule | detectors.LearnedDetector,
+           one: detectors.Recording,
+           fault: datetime.datetime) -> float | None:
+    """Seconds from a fault to the alarm, while the log grows.
+
+    It is 0 where what was logged before was alarmed already.
+    """
+    since, until = one.query.since, one.query.until
+    if until is None or fault > until:
+        return None
+    fault = max(fault, since or fault)
+    seen = fault
+    while seen < until and not _judge(detector, dataclasses.replace(
+            one, query=dataclasses.replace(one.query, until=seen)))[1]:
+        seen = min(until, seen + datetime.timedelta(seconds=_STEP))
+    return (seen - fault).total_seconds()
 
 
 def together(parts: Sequence[Fold]) -> Fold:
@@ -240,7 +293,9 @@ def together(parts: Sequence[Fold]) -> Fold:
     return Fold({case: said for part in parts
                  for case, said in part.predictions.items()},
                 sum(p.fitted for p in parts), sum(p.scored for p in parts),
-                sum(p.events for p in parts))
+                sum(p.events for p in parts),
+                {case: delay for part in parts
+                 for case, delay in part.delays.items()})
 
 
 def figures(fold: Fold, truth: Mapping[str, Mapping[str, Any]] | None,
@@ -256,6 +311,11 @@ def figures(fold: Fold, truth: Mapping[str, Mapping[str, Any]] | None,
         found |= metrics.figures([
             metrics.judged(truth[case], *said, case in loud)
             for case, said in fold.predictions.items()])
+        found['seconds from fault to alarm, median'] = (
+            statistics.median(fold.delays.values()) if fold.delays else None)
+        found['  those alarmed before the fault'] = (
+            sum(not d for d in fold.delays.values()) / len(fold.delays)
+            if fold.delays else None)
     return {**found, 'training, seconds': fold.fitted,
             'events/s': fold.events / max(1e-9, fold.scored)}
 
@@ -269,16 +329,22 @@ def _count(recording: detectors.Recording,
     return int(frame.select(pl.len()).collect().item())
 
 
-def _digest(*parts: object) -> str:
+def digest(*parts: object) -> str:
+    """What tells some things from others.
+
+    :param parts: what JSON can hold
+    """
     return hashlib.blake2b(json.dumps(parts).encode(),
                            digest_size=16).hexdigest()
 
 
 @functools.cache
-def _code(made: object) -> str:
+def code(made: object) -> str:
     """Changes with the code that predictions come from.
 
     Read once: what a process has imported stays as it is.
+
+    :param made: what predicts
     """
     root = pathlib.Path(openstack_rca.__file__).parent
     paths = {pathlib.Path(__file__)}
@@ -291,29 +357,42 @@ def _code(made: object) -> str:
     return found.hexdigest()
 
 
-def _read(path: pathlib.Path, wanted: Sequence[str]) -> Fold | None:
-    """Predictions that were kept, if they are whole."""
+def _read(told: Any, wanted: Sequence[str]) -> Fold | None:
+    said = {str(case): (float(score), bool(alarm))
+            for case, (score, alarm) in told['predictions'].items()}
+    if list(said) != list(wanted):
+        return None
+    return Fold(said, float(told['fitted']), float(told['scored']),
+                int(told['events']), {
+                    str(case): float(delay)
+                    for case, delay in told['delays'].items()})
+
+
+def remembered(path: pathlib.Path, read: Callable[[Any], T | None],
+               make: Callable[[], T], told: Callable[[T], Any]) -> T:
+    """What was kept in a file, if it is whole, or what is made now.
+
+    :param path: of the file
+    :param read: what it holds, from JSON; None where it is of no use
+    :param make: makes it anew
+    :param told: as JSON can hold it
+    :raises StoreError: it cannot be written
+    """
     try:
-        told = json.loads(path.read_text('utf-8'))
-        said = {str(case): (float(score), bool(alarm))
-                for case, (score, alarm) in told['predictions'].items()}
-        if list(said) != list(wanted):
-            return None
-        return Fold(said, float(told['fitted']), float(told['scored']),
-                    int(told['events']))
+        found = read(json.loads(path.read_text('utf-8')))
+        if found is not None:
+            return found
     except FileNotFoundError:
-        return None
+        pass
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
-        LOG.debug('What %s held is predicted anew: %s', path, exc)
-        return None
-
-
-def _write(path: pathlib.Path, fold: Fold) -> None:
+        LOG.debug('What %s held is made anew: %s', path, exc)
+    made = make()
     aside = path.with_suffix('.partial')
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        aside.write_text(json.dumps(dataclasses.asdict(fold)), 'utf-8')
+        aside.write_text(json.dumps(told(made)), 'utf-8')
         aside.rename(path)
     except OSError as exc:
         raise exception.StoreError(
             path=path, reason=exc.strerror or exc) from exc
+    return made

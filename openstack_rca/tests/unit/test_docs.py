@@ -178,8 +178,8 @@ class TestDocs(base.TestCase):
         for name, text in pages().items():
             for program, rest in re.findall(
                     r'^   [#$\d].*?(openstack-rca-(?:manage|status)) '
-                    r'((?:db|evaluate|model|upgrade|--config-file) .*)$', text,
-                    re.MULTILINE):
+                    r'((?:db|evaluate|model|train|upgrade|--config-file) '
+                    r'.*)$', text.replace('\\\n', ' '), re.MULTILINE):
                 try:
                     own_parser(program).parse_args(shlex.split(rest))
                 except SystemExit:

@@ -23,8 +23,10 @@ from openstack_rca.evaluation import runner
 from openstack_rca.tests import base
 
 
-def _predict(task: str, case: dataset.Case) -> dict[str, str]:
-    return {'case_id': case.case_id}
+def _predict(task: str, case: dataset.Case,
+             codemaps: str | None = None) -> dict[str, str]:
+    return {'case_id': case.case_id, **(
+        {'codemaps': codemaps} if codemaps else {})}
 
 
 class ManageTest(base.TestCase):
@@ -64,6 +66,16 @@ class ManageTest(base.TestCase):
             self.assertEqual(['c0', 'c1'], self._written())
             self._run('--case', 'c2', '--case', 'c1', '--case', 'c2')
             self.assertEqual(['c2', 'c1'], self._written())
+
+    def test_code_maps(self) -> None:
+        with mock.patch.object(runner, 'predict', _predict):
+            self._run('--codemap', str(self.tmp))
+        self.assertEqual([str(self.tmp)] * 3, [
+            json.loads(line)['codemaps']
+            for line in self.target.read_text().splitlines()])
+        status, told = self._run('--codemap', 'nowhere')
+        self.assertEqual(1, status)
+        self.assertIn('nowhere is not a folder', told)
 
     def test_unknown_case(self) -> None:
         status, told = self._run('--case', 'c9')

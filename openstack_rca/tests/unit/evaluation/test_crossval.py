@@ -259,6 +259,8 @@ class EvaluateTest(base.TestCase):
         self.assertRegex(told, r'noisy harmless runs +0\.000')
         self.assertRegex(told, r'those with an ERROR in the window +-')
         self.assertIn('other: It never learns.', complaints)
+        self.assertTrue(told.endswith('\nother  It never learns.\n'))
+        self.assertRegex(told, r'from fault to alarm, median +-')
         self.assertEqual([f'c{n}' for n in range(18)],
                          list(self._written()))
         self.assertEqual(5, len(FakeDetector.seen))
@@ -280,6 +282,54 @@ class EvaluateTest(base.TestCase):
                          [row['alarm'] for row in some.values()])
         self.assertIn('<svg', (self.all / 'precision-recall.svg'
                                ).read_text())
+
+    def test_only_the_default_one_where_nobody_wants_the_others(
+            self) -> None:
+        told, complaints = self._run()
+        self.assertIn('5 folds, 18 cases', told)
+        self.assertNotIn('fold 1', told)
+        self.assertEqual('', complaints)
+        self.assertEqual(18, len(self._written()))
+
+    def test_a_detector_with_a_bug(self) -> None:
+        with mock.patch.object(OtherDetector, 'fit', autospec=True,
+                               side_effect=ZeroDivisionError('x')):
+            told, complaints = self._all()
+        self.assertIn('other: it has a bug: ZeroDivisionError: x',
+                      complaints)
+        self.assertIn('\nother  it has a bug', told)
+
+    def test_time_from_fault_to_alarm(self) -> None:
+        # In each failure that is alarmed, the first ERROR is said as many
+        # minutes after two o'clock as it has lines before: 3 + number.
+        rows = [case(number) for number in range(18)]
+        for row in rows:
+            # The case 4 has its first ERROR by then.
+            row['activation'] = ['2026-11-21 02:20:00.5', (
+                '2026-11-21 02:07:00.5' if row['case_id'] == 'c4'
+                else '2026-11-21 02:00:00.5')]
+        (self.data / 'truth.jsonl').write_text(''.join(
+            json.dumps(row) + '\n' for row in rows))
+        told = self._all()[0]
+        delays: dict[str, float] = {}
+        for path in self.all.glob('cache/folds/*.json'):
+            delays |= json.loads(path.read_text())['delays']
+        # Steps of ten seconds, from half a second after two on.
+        self.assertEqual({f'c{n}': 60.0 * (3 + n) if n != 4 else 0.0
+                          for n in range(2, 18, 2) if n != 6}, delays)
+        self.assertRegex(told, r'those alarmed before the fault +- .* 0\.143')
+        self.assertRegex(
+            told, r'seconds from fault to alarm, median +- .* 780\n')
+        # What was kept tells the same.
+        with mock.patch.object(crossval, '_delay', autospec=True,
+                               side_effect=AssertionError):
+            self.assertEqual(told, self._all()[0])
+        for row in rows:
+            row['activation'] = 'soon'
+        (self.data / 'truth.jsonl').write_text(''.join(
+            json.dumps(row) + '\n' for row in rows))
+        self.assertIn('the activation of c0 is no time',
+                      self._all(status=1)[1])
 
     def test_labels_of_the_tested_fold_change_nothing(self) -> None:
         self._all()
