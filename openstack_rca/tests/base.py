@@ -14,12 +14,14 @@
 import os
 import pathlib
 import time
+from unittest import mock
 
 import fixtures
 import hypothesis
 from oslotest import base
 
 from openstack_rca import conf
+from openstack_rca.models import filesystem
 
 # How fast a machine is must not decide a test.
 hypothesis.settings.register_profile('openstack_rca', deadline=None)
@@ -58,6 +60,12 @@ class TestCase(base.BaseTestCase):
         self.addCleanup(self.conf.reset)
         self.conf([], project='openstack-rca', default_config_files=[],
                   default_config_dirs=[])
+
+    def without_shipped_models(self) -> None:
+        """Let there be no model but those that the test makes."""
+        patch = mock.patch.object(filesystem, '_SHIPPED', self.tmp / 'none')
+        patch.start()
+        self.addCleanup(patch.stop)
 
     def _env(self, name: str, value: str | None) -> None:
         self.useFixture(fixtures.EnvironmentVariable(name, value))

@@ -43,6 +43,7 @@ class TestTrain(base.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.without_shipped_models()
         session.dispose()
         self.addCleanup(session.dispose)
         self.path = self.tmp / 'rca.conf'

@@ -237,23 +237,6 @@ class LstmTestCase(base.TestCase):
         self.assertRaises(exception.InvalidInput,
                           lstm.LstmDetector().fit, [], SETTINGS)
 
-    def test_groups_are_not_split(self) -> None:
-        labels = np.array([n % 2 == 0 for n in range(40)])
-        groups = [f'g{n // 8}' for n in range(40)]
-        held = lstm._held_out(groups, labels, SETTINGS)
-        self.assertTrue(0 < held.sum() < 40)
-        for name in set(groups):
-            mine = held[[g == name for g in groups]]
-            self.assertEqual(mine.all(), mine.any())
-        self.assertRaises(exception.InvalidInput, lstm._held_out,
-                          ['one'] * 40, labels, SETTINGS)
-
-    def test_threshold_spends_the_budget(self) -> None:
-        logits = np.arange(100.0)
-        for share in (0.0, 0.05, 0.2):
-            limit = lstm._limit(logits, share)
-            self.assertEqual(share, float((logits > limit).mean()))
-
     def test_nothing_learned(self) -> None:
         parts = runs.recordings(self.tmp / 'logs', [runs.Run(0)])
         learner = lstm.LstmDetector()

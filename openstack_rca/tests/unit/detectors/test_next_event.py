@@ -35,7 +35,7 @@ def run(number: int, steps: tuple[str, ...] = STEPS) -> runs.Run:
     """A run in which each request takes the same steps on the host."""
     start = number * runs.APART
     return runs.Run(number, compute=[
-        runs.line(start + n * runs.EVERY + 1 + 0.2 * m, 'nova.virt.driver',
+        runs.line(start + n * runs.EVERY + 1 + 0.5 * m, 'nova.virt.driver',
                   step, request=runs.request_id(number, n))
         for n in range(runs.REQUESTS) for m, step in enumerate(steps)])
 

@@ -35,6 +35,7 @@ class TestCase(test_worker.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.without_shipped_models()
         real = drivers.load
 
         def load(namespace: str, name: str) -> Any:

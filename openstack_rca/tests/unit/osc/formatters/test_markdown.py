@@ -109,7 +109,8 @@ class MarkdownTest(base.TestCase):
     def test_escaped_text_is_dead(self, value: str) -> None:
         shown = markdown.escape(value)
         self.assertNotIn('\n', shown)
-        bare = re.sub(r'\\.|&(?:amp|#\d+);', '', shown)
+        # What stands around an escaped character does not meet.
+        bare = re.sub(r'\\.|&(?:amp|#\d+);', 'x', shown)
         self.assertIsNone(re.search(r'[`*_{}\[\]<>#|~!$^@&\\]|://', bare),
                           bare)
         self.assertIsNone(re.match(r'[-+=]|\d+[.)]', shown), shown)
