@@ -271,9 +271,17 @@ def _of_service(name: str) -> Callable[
     return bench
 
 
+def bench_detect(data: pathlib.Path | None) -> list[list[str]]:
+    """The default detector, whose libraries others do without."""
+    import bench_detect as detect
+    rows: list[list[str]] = detect.bench_detect(data)
+    return rows
+
+
 BENCHES: dict[str, Callable[[pathlib.Path | None], list[list[str]]]] = {
     'ingest': bench_ingest, 'flat': bench_flat, 'analyze': bench_analyze,
-    'help': bench_help, 'service': _of_service('bench_service'),
+    'help': bench_help, 'detect': bench_detect,
+    'service': _of_service('bench_service'),
     'list': _of_service('bench_list'), 'soak': _of_service('bench_soak')}
 
 

@@ -56,7 +56,8 @@ _REQUEST = re.compile(r'req-[0-9a-f]{8}')
 _ONSET = datetime.datetime(2026, 11, 21, 5, 8, 5)
 
 
-def make_logs(folder: pathlib.Path, events: int) -> None:
+def make_logs(folder: pathlib.Path, events: int,
+              every: datetime.timedelta | None = None) -> None:
     """The recorded failure, after a long quiet time of the same cloud.
 
     The quiet part of the recording is repeated before it, each time earlier
@@ -64,6 +65,8 @@ def make_logs(folder: pathlib.Path, events: int) -> None:
 
     :param folder: where the logs go
     :param events: how many events about
+    :param every: how much earlier; so much that nothing overlaps where it
+        is None
     """
     quiet: list[tuple[str, list[tuple[datetime.datetime, str]]]] = []
     first = _ONSET
@@ -83,15 +86,17 @@ def make_logs(folder: pathlib.Path, events: int) -> None:
         if kept:
             quiet.append((path.name, kept))
             count += len(kept)
-    step = _ONSET - first
+    step = every or _ONSET - first
     for name, kept in quiet:
+        rows = [(moment - copy * step, copy, rest)
+                for copy in range(events // count, 0, -1)
+                for moment, rest in kept]
+        if every:
+            rows.sort(key=lambda row: row[0])
         with (folder / name).open('a') as out:
-            for copy in range(events // count, 0, -1):
-                for moment, rest in kept:
-                    stamp = (moment - copy * step).isoformat(
-                        ' ', 'milliseconds')
-                    out.write(stamp + _REQUEST.sub(
-                        f'req-{copy:08x}', rest))
+            for moment, copy, rest in rows:
+                out.write(moment.isoformat(' ', 'milliseconds')
+                          + _REQUEST.sub(f'req-{copy:08x}', rest))
     for path in sorted(EXAMPLE.glob('*.log')):
         with (folder / path.name).open('a') as out:
             out.write(path.read_text(errors='replace'))

@@ -22,6 +22,7 @@ from typing import Any
 
 import polars as pl
 
+from openstack_rca.analysis import codemap
 from openstack_rca.analysis import components
 from openstack_rca.analysis import location
 from openstack_rca.analysis import ranking
@@ -31,6 +32,8 @@ from openstack_rca.store import base as stores
 _MOST_PLACES = 10
 _MOST_TEMPLATES = 5000
 _SHOWN = 3
+#: Of so many places a map is asked, which takes time to read.
+_MAPPED = 3
 _WEIGHT = 0.1
 
 
@@ -50,7 +53,8 @@ class Activity:
     templates: list[int]
 
 
-def busiest(store: stores.Store, scope: scopes.Scope) -> list[Activity]:
+def busiest(store: stores.Store, scope: scopes.Scope,
+            atlas: codemap.Atlas | None = None) -> list[Activity]:
     """Places in the code in the order of what they did for users.
 
     A request of a user carries the user's id; what a service does by itself
@@ -58,6 +62,7 @@ def busiest(store: stores.Store, scope: scopes.Scope) -> list[Activity]:
 
     :param store: events
     :param scope: what the question is about
+    :param atlas: code maps, for lines that do not tell their function
     """
     frame = store.narrow(stores.Query(
         since=scope.since, until=scope.until, kinds=('log',),
@@ -65,6 +70,7 @@ def busiest(store: stores.Store, scope: scopes.Scope) -> list[Activity]:
             pl.col('user_id').is_not_null())
     table = frame.group_by('template', 'logger').agg(
         count=pl.len(), text=pl.col('text').first(),
+        level=pl.col('level').first(),
         binary=pl.col('binary').first()).sort(
             'count', 'template', descending=[True, False]).head(
                 _MOST_TEMPLATES).collect(engine='streaming')
@@ -81,13 +87,38 @@ def busiest(store: stores.Store, scope: scopes.Scope) -> list[Activity]:
         held.templates.append(row['template'])
         votes = functions.setdefault(place.file, {})
         votes[place.function] = votes.get(place.function, 0) + row['count']
-    for file, activity in found.items():
+    best = sorted(found.values(), key=lambda a: (
+        -a.events, a.place.file))[:_MOST_PLACES]
+    for activity in best:
+        file = activity.place.file
         votes = functions[file]
         named = [f for f in votes if f is not None]
         activity.place = location.Place(file, max(
             named, key=lambda f: (votes[f], f)) if named else None)
-    return sorted(found.values(), key=lambda a: (
-        -a.events, a.place.file))[:_MOST_PLACES]
+    unnamed = [a for a in best[:_MAPPED] if a.place.function is None]
+    if atlas is not None and unnamed:
+        _name(unnamed, table, dict(store.templates().iter_rows()), atlas)
+    return best
+
+
+def _name(unnamed: list[Activity], table: pl.DataFrame,
+          patterns: dict[int, str], atlas: codemap.Atlas) -> None:
+    """Find functions whose lines do not tell them in the code map.
+
+    :param unnamed: places without a function
+    :param table: a row a template and logger, the most frequent first
+    :param patterns: templates by their ids
+    :param atlas: code maps
+    """
+    for activity in unnamed:
+        for row in table.filter(pl.col('template').is_in(
+                pl.Series(activity.templates, dtype=pl.UInt64).implode())
+                ).iter_rows(named=True):
+            known = atlas.place(patterns.get(row['template'], ''),
+                                row['logger'], row['level'])
+            if known and known[0] == activity.place.file and known[1]:
+                activity.place = location.Place(*known)
+                break
 
 
 def suspect(store: stores.Store, scope: scopes.Scope,

@@ -23,6 +23,7 @@ import uuid
 import polars as pl
 
 from openstack_rca.analysis import activity
+from openstack_rca.analysis import codemap
 from openstack_rca.analysis import evidence as gathering
 from openstack_rca.analysis import location
 from openstack_rca.analysis import processes
@@ -56,12 +57,15 @@ class Analyzer:
     :param baseline: events of a quiet time, or None
     :param detectors: name and instance of each detector
     :param limits: how much a report holds
+    :param atlas: code maps; without it those that are configured
     """
 
     def __init__(self, store: stores.Store,
                  baseline: stores.Store | None = None, *,
                  detectors: list[tuple[str, detectors.Detector]],
-                 limits: report.Limits | None = None) -> None:
+                 limits: report.Limits | None = None,
+                 atlas: codemap.Atlas | None = None) -> None:
+        self._atlas = atlas or codemap.configured()
         self._limits = limits or report.Limits()
         self._store = store
         self._baseline = baseline
@@ -92,13 +96,12 @@ class Analyzer:
         processes.corroborate(findings)
         relevance = gathering.words(seen, scope.words)
         errors = self._errors(scope, seen)
-        busy = activity.busiest(self._store, scope)
+        busy = activity.busiest(self._store, scope, self._atlas)
         if not errors and scope.words:
             findings += activity.suspect(self._store, scope, busy)
         ranked = [c for c in ranking.rank(findings, scope.services)
                   if c.score >= _LEAST_SHOWN]
-        places = location.rank([
-            (r['text'], r['logger']) for r in errors])
+        places = location.rank(self._records(errors), self._atlas)
         clock.lap('rank')
         builder = report.Builder(seen, relevance, self._limits)
         document = builder.build(
@@ -117,7 +120,7 @@ class Analyzer:
                 'services': list(scope.only_services or scope.services)},
             'coverage': coverage, 'skipped': skipped}
         document['patterns'] |= {'services': services, 'levels': levels}
-        document = verify.checked(document, self._store)
+        document = verify.checked(document, self._store, self._atlas)
         if not document['hypotheses'] and verdict == 'cause_found':
             document['verdict'] = 'insufficient_evidence'
         clock.lap('report')
@@ -149,6 +152,17 @@ class Analyzer:
                 pl.col('windows') > _HABIT)['template']
         return list(rows.filter(~pl.col('template').is_in(
             habit.implode())).iter_rows(named=True))
+
+    def _records(self, errors: list[dict[str, Any]]) -> list[
+            location.Record]:
+        """What is read of error records."""
+        templates = {r['template'] for r in errors}
+        patterns = dict(self._store.templates().filter(
+            pl.col('template').is_in(pl.Series(
+                sorted(templates), dtype=pl.UInt64).implode())).iter_rows())
+        return [location.Record(
+            r['text'], r['logger'], r['level'],
+            patterns.get(r['template'], '')) for r in errors]
 
     @staticmethod
     def _counts(seen: gathering.Evidence) -> tuple[

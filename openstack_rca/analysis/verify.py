@@ -15,13 +15,15 @@ from typing import Any
 
 import polars as pl
 
+from openstack_rca.analysis import codemap
+from openstack_rca.analysis import location
 from openstack_rca.store import base as stores
 
 _NOTHING = 'There is not enough evidence to name a cause.'
 
 
-def checked(document: dict[str, Any],
-            store: stores.Store) -> dict[str, Any]:
+def checked(document: dict[str, Any], store: stores.Store,
+            atlas: codemap.Atlas | None = None) -> dict[str, Any]:
     """A report in which every citation holds.
 
     Evidence is looked up in the store by its source, line and offset, and
@@ -33,6 +35,7 @@ def checked(document: dict[str, Any],
 
     :param document: the report
     :param store: the events that it is about
+    :param atlas: code maps that it was made with
     :returns: the report, perhaps with less in it
     """
     rows = document['evidence']
@@ -52,7 +55,9 @@ def checked(document: dict[str, Any],
         & pl.col('line').is_in(wanted['line'].unique().implode())).join(
             wanted.lazy(), on=['source', 'line'], how='semi').select(
                 'source', 'line', 'offset', 'text', 'host', 'binary',
-                'resources').collect()
+                'resources', 'logger', 'level', 'template').collect()
+    patterns = dict(store.templates().filter(pl.col('template').is_in(
+        found['template'].unique().implode())).iter_rows())
     held = {(r['source'], r['line']): r
             for r in found.iter_rows(named=True)}
     proven = {}
@@ -73,8 +78,10 @@ def checked(document: dict[str, Any],
                 host in (proven[e]['host'] or '') or host in
                 proven[e]['text'] for e in hypothesis['evidence']):
             hypothesis['host'] = None
-        _place(hypothesis, [proven[e]['text'] for e in
-                            hypothesis['evidence']])
+        _place(hypothesis, [location.Record(
+            proven[e]['text'], proven[e]['logger'], proven[e]['level'],
+            patterns.get(proven[e]['template'], ''))
+            for e in hypothesis['evidence']], atlas)
         kept.append(hypothesis)
     for rank, hypothesis in enumerate(kept, 1):
         hypothesis['rank'] = rank
@@ -89,11 +96,22 @@ def checked(document: dict[str, Any],
     return document
 
 
-def _place(hypothesis: dict[str, Any], texts: list[str]) -> None:
-    """Claim a place only where the evidence shows its file or its logger."""
+def _place(hypothesis: dict[str, Any], records: list[location.Record],
+           atlas: codemap.Atlas | None) -> None:
+    """Claim a place only where the evidence shows it.
+
+    A record shows a place by naming its file or its logger. It also does
+    when the code map leads from it there: its template is that of a
+    statement in the place, or its traceback ends where a value of the place
+    was used. Both are worked out again, from the record alone.
+    """
     place = hypothesis.get('location')
-    if place and not any(place['file'] in text or place['module'] in text
-                         for text in texts):
+    if not place or any(place['file'] in r.text or place['module'] in r.text
+                        for r in records):
+        return
+    wanted = location.Place(place['file'], place['function'])
+    if atlas is None or not any(
+            wanted in location.rank([r], atlas) for r in records):
         hypothesis['location'] = None
         hypothesis['locations'] = [place, *hypothesis['locations']]
 

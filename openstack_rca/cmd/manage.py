@@ -19,8 +19,11 @@ import sys
 from oslo_config import cfg
 
 from openstack_rca import exception
+from openstack_rca.cmd import manage_codemap
 from openstack_rca.cmd import manage_detection
 from openstack_rca.cmd import manage_models
+from openstack_rca.cmd import manage_train
+from openstack_rca.cmd import manage_watching
 
 
 def _positive(text: str) -> int:
@@ -62,8 +65,14 @@ def evaluate(conf: cfg.ConfigOpts) -> int:
     args = conf.command
     target = pathlib.Path(args.output)
     output.check_target(target)
-    learn = manage_detection.wanted(args)
-    cases = dataset.read(pathlib.Path(args.dataset), args.task)
+    if args.codemap and not os.path.isdir(args.codemap):
+        raise exception.InvalidInput(
+            reason=f'--codemap {args.codemap} is not a folder.')
+    _load(conf)
+    watch = manage_watching.wanted(args)
+    learn = not watch and manage_detection.wanted(args)
+    cases = dataset.read(pathlib.Path(args.dataset),
+                         'incidents' if watch else args.task)
     if args.case:
         known = {case.case_id: case for case in cases}
         missing = [name for name in args.case if name not in known]
@@ -73,6 +82,8 @@ def evaluate(conf: cfg.ConfigOpts) -> int:
                 reason=f'it has no case {", ".join(missing)} for this task.')
         cases = [known[name] for name in dict.fromkeys(args.case)]
     cases = cases[:args.limit]
+    if watch:
+        return manage_watching.evaluate(args, cases)
     if learn:
         return manage_detection.evaluate(args, cases)
     line = output.Progress(sys.stderr)
@@ -86,7 +97,8 @@ def evaluate(conf: cfg.ConfigOpts) -> int:
 
     try:
         outcomes = runner.run(args.task, cases,
-                              min(args.jobs, len(cases)), progress)
+                              min(args.jobs, len(cases)), progress,
+                              args.codemap)
     finally:
         line.clear()
     output.keep(target, ''.join(
@@ -197,11 +209,15 @@ def add_command_parsers(
                     'JSON object a line. Nothing is scored: the scorer that '
                     'comes with the dataset does that. truth.jsonl is never '
                     'opened, but by "detection" where the dataset has one: '
-                    'then every installed detector that learns is trained '
-                    'on folds of the cases and predicts the others, and a '
-                    'table of figures is printed. Training sees the truth '
+                    'then the default detector is trained on folds of the '
+                    'cases and predicts the others, and a table of figures '
+                    'is printed. Training sees the truth '
                     'of its own folds only; of a fold that is predicted, '
-                    'only the groups are known, which are never split.')
+                    'only the groups are known, which are never split. '
+                    'Where a dataset has quiet.jsonl and no labelled '
+                    'cases, "detection" trains nothing, unless --train says '
+                    'so: a model of this machine watches the recordings, as '
+                    'an engine would.')
     parser.add_argument(
         'task', choices=('localization', 'detection', 'incidents'),
         help='What to derive from the reports: where in the code the fault '
@@ -217,10 +233,20 @@ def add_command_parsers(
         help='detection: learn from this dataset, and predict all of '
              'DATASET')
     parser.add_argument(
+        '--model', metavar='MODEL',
+        help='detection, with quiet.jsonl: the model that watches, as '
+             'DETECTOR/VERSION or as a folder with weights.safetensors and '
+             'model.json, default: the newest one of the default detector')
+    parser.add_argument(
         '--all-output', metavar='DIR',
-        help='detection: where the predictions of every detector go, one '
-             'file each, and what is kept for the next run; --output holds '
-             'those of the default detector')
+        help='detection: train every installed detector, the others than '
+             'the default one on the first fold; where the predictions of '
+             'each go, one file each, the plot of precision and recall, and '
+             'what is kept for the next run')
+    parser.add_argument(
+        '--codemap', metavar='DIR',
+        help='localization, incidents: code maps of the release that was '
+             'recorded, default: those of the configuration')
     parser.add_argument('--limit', metavar='N', type=_positive,
                         help='Only the first N cases')
     parser.add_argument('--case', metavar='ID', action='append', default=[],
@@ -231,6 +257,8 @@ def add_command_parsers(
     parser.set_defaults(func=evaluate)
     _add_db_parsers(subparsers)
     manage_models.add_parsers(subparsers, _load)
+    manage_codemap.add_parsers(subparsers)
+    manage_train.add_parser(subparsers, _load)
 
 
 def run(argv: list[str]) -> int:
@@ -250,7 +278,8 @@ def run(argv: list[str]) -> int:
         conf(argv, project='openstack-rca', prog='openstack-rca-manage')
         logging.set_defaults(default_log_levels=[
             *logging.get_default_log_levels(), 'stevedore=ERROR',
-            'alembic=WARNING', 'sentence_transformers=WARNING'])
+            'alembic=WARNING', 'sentence_transformers=WARNING',
+            'openstack_rca.engine.trainer=WARNING'])
         logging.setup(conf, 'openstack-rca')
         return int(conf.command.func(conf))
     except (exception.RCAException, cfg.Error) as exc:

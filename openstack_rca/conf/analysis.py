@@ -40,4 +40,16 @@ OPTIONS = (
         min=1,
         max=200,
         help='Entries that the timeline of a report holds at most.'),
+    cfg.StrOpt(
+        'codemaps',
+        help="""
+Folder of the code maps of the services' own release, one file
+``PACKAGE.codemap.gz`` each, which tell what part of their source logs a
+message and what it calls. Without it the maps of OpenStack 2026.2 that come
+with the package are used. A service without a map is analysed all the same.
+
+Related options:
+
+* ``openstack-rca-manage codemap build`` makes such files.
+"""),
 )

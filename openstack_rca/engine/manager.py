@@ -74,8 +74,8 @@ _FOLLOW = 2.0
 _HEALTHY = 300.0
 
 #: Memory of a burst goes back at once: the process that judges stays.
-_THRIFTY = {'_RJEM_MALLOC_CONF': 'dirty_decay_ms:0,muzzy_decay_ms:0',
-            'MALLOC_ARENA_MAX': '2'}
+THRIFTY = {'_RJEM_MALLOC_CONF': 'dirty_decay_ms:0,muzzy_decay_ms:0',
+           'MALLOC_ARENA_MAX': '2'}
 
 _NONE = object()
 
@@ -592,7 +592,7 @@ class Manager:
                 told = active
 
         return self._converse(_WATCHER, 'watches the logs', heard,
-                              _THRIFTY), ''
+                              THRIFTY), ''
 
     def _write_symptoms(self) -> None:
         """Write down what the watcher found."""

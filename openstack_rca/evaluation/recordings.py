@@ -127,7 +127,7 @@ def _parse(cases: Sequence[dataset.Case],
         return
     pool = runner.workers(min(jobs, len(cases)))
     try:
-        running = {pool.submit(_parsed, case.archive,
+        running = {pool.submit(_parsed_apart, case.archive,
                                places[case.case_id]): case.case_id
                    for case in cases}
         for future in concurrent.futures.as_completed(running):
@@ -140,12 +140,18 @@ def _parse(cases: Sequence[dataset.Case],
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+def _parsed_apart(archive: pathlib.Path,
+                  place: pathlib.Path) -> str | None:
+    """Parse one archive in a process of its own."""
+    from openstack_rca import conf
+    conf.load()
+    return _parsed(archive, place)
+
+
 def _parsed(archive: pathlib.Path, place: pathlib.Path) -> str | None:
     """Parse one archive; why it cannot be used, or None."""
-    from openstack_rca import conf
     from openstack_rca.engine import drivers
     from openstack_rca.engine import folder as folders
-    conf.load()
     try:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         store = drivers.load('openstack_rca.stores', 'parquet')(place)

@@ -47,11 +47,13 @@ class Outcome:
     error: str | None = None
 
 
-def predict(task: str, case: dataset.Case) -> dict[str, Any]:
+def predict(task: str, case: dataset.Case,
+            codemaps: str | None = None) -> dict[str, Any]:
     """Answer one case as a user would be answered, and read the answer.
 
     :param task: one of :data:`dataset.TASKS`
     :param case: the case
+    :param codemaps: folder of code maps instead of those configured
     :returns: a row of the predictions
     :raises RCAException: the logs cannot be analysed
     """
@@ -59,12 +61,17 @@ def predict(task: str, case: dataset.Case) -> dict[str, Any]:
     from openstack_rca.analysis import scope
     from openstack_rca.engine import local
     conf.load()
+    if codemaps:
+        conf.CONF.set_override('codemaps', codemaps, group='analysis')
     session = local.open_folder(case.archive, cache=False)
     # A user who asks why something failed gives the end of the trouble at
     # most; a detector is asked about a window.
     since = case.since if task == 'detection' else None
-    report = session.analyze(scope.Question(
-        issue=case.issue or '', since=since, until=case.until))
+    try:
+        report = session.analyze(scope.Question(
+            issue=case.issue or '', since=since, until=case.until))
+    finally:
+        conf.CONF.clear_override('codemaps', group='analysis')
     return {'case_id': case.case_id,
             **_TASKS[task].predict(report, case.archive.name)}
 
@@ -74,10 +81,11 @@ def _failed(task: str, case: dataset.Case, error: str) -> Outcome:
                                   **_TASKS[task].empty()}, error)
 
 
-def _attempt(task: str, case: dataset.Case) -> Outcome:
+def _attempt(task: str, case: dataset.Case,
+             codemaps: str | None = None) -> Outcome:
     """One case in a worker process: one bad case must not end a run."""
     try:
-        return Outcome(case.case_id, predict(task, case))
+        return Outcome(case.case_id, predict(task, case, codemaps))
     except exception.RCAException as exc:
         return _failed(task, case, str(exc))
     except (KeyboardInterrupt, SystemExit):
@@ -104,12 +112,13 @@ def workers(jobs: int) -> futures.ProcessPoolExecutor:
         initializer=_share_cores, initargs=(threads,))
 
 
-def _parallel(task: str, cases: Sequence[dataset.Case],
-              jobs: int) -> Iterator[Outcome]:
+def _parallel(task: str, cases: Sequence[dataset.Case], jobs: int,
+              codemaps: str | None) -> Iterator[Outcome]:
     again = []
     pool = workers(jobs)
     try:
-        running = {pool.submit(_attempt, task, case): case for case in cases}
+        running = {pool.submit(_attempt, task, case, codemaps): case
+                   for case in cases}
         for future in futures.as_completed(running):
             try:
                 yield future.result()
@@ -122,15 +131,16 @@ def _parallel(task: str, cases: Sequence[dataset.Case],
     for case in again:
         with workers(1) as single:
             try:
-                yield single.submit(_attempt, task, case).result()
+                yield single.submit(_attempt, task, case,
+                                    codemaps).result()
             except futures.BrokenExecutor:
                 yield _failed(task, case, 'the worker process was killed, '
                                           'possibly for its memory')
 
 
 def run(task: str, cases: Sequence[dataset.Case], jobs: int,
-        progress: Callable[[int, Outcome], None] | None = None
-        ) -> list[Outcome]:
+        progress: Callable[[int, Outcome], None] | None = None,
+        codemaps: str | None = None) -> list[Outcome]:
     """Predict all cases.
 
     :param task: one of :data:`dataset.TASKS`
@@ -138,11 +148,12 @@ def run(task: str, cases: Sequence[dataset.Case], jobs: int,
     :param jobs: worker processes; 1 works in this process
     :param progress: called with the number of finished cases and the last
         of them
+    :param codemaps: folder of code maps instead of those configured
     :returns: one outcome a case, in the order of the cases
     """
     found: dict[str, Outcome] = {}
-    stream = (_parallel(task, cases, jobs) if jobs > 1
-              else (_attempt(task, case) for case in cases))
+    stream = (_parallel(task, cases, jobs, codemaps) if jobs > 1
+              else (_attempt(task, case, codemaps) for case in cases))
     for outcome in stream:
         found[outcome.case_id] = outcome
         if progress:

@@ -62,6 +62,24 @@ class AnalyzerTestCase(base.TestCase):
         session = local.open_folder(self.folder)
         return session.analyze(scope.Question(issue=issue, **more))
 
+    def test_error_line_is_placed_by_the_code_map(self) -> None:
+        self.write('neutron-server.log', self.quiet(
+            logger='neutron.wsgi') + [line(
+                121, 'neutron.plugins.ml2.managers',
+                'Failed to bind port 0a1b2c3d-1111-4222-8333-444455556666 '
+                'on host cmp1 for vnic_type normal using segments []',
+                level='ERROR')])
+        report = self.analyze()
+        places = [p for h in report['hypotheses']
+                  for p in (h['location'], *h['locations']) if p]
+        self.assertEqual('bind_port', places[0]['function'])
+        self.config('analysis', codemaps=str(self.folder))
+        report = self.analyze()
+        places = [p for h in report['hypotheses']
+                  for p in (h['location'], *h['locations']) if p]
+        self.assertEqual([('neutron/plugins/ml2/managers.py', None)], [
+            (p['file'], p['function']) for p in places][:1])
+
     def test_nothing_abnormal(self) -> None:
         self.write('nova-compute.log', self.quiet())
         report = self.analyze('')

@@ -16,6 +16,7 @@ from typing import Any
 from openstack_rca.analysis import verify
 from openstack_rca.store import parquet
 from openstack_rca.tests import base
+from openstack_rca.tests.unit.analysis import sources
 from openstack_rca.tests.unit.store import samples
 
 
@@ -64,6 +65,33 @@ class TestChecked(base.TestCase):
         self.assertIsNone(first['location'])
         self.assertEqual([other, shown], first['locations'])
         self.assertEqual(shown, second['location'])
+
+    def test_place_that_the_code_map_shows(self) -> None:
+        text = ('2026-11-21 02:00:00.000 7 ERROR nova.compute.manager '
+                'Traceback (most recent call last):\n'
+                '  File "/usr/lib/python3/dist-packages/nova/compute/api.py"'
+                ', line 23, in start\n    self._check(context, instance)\n'
+                '  File "/usr/lib/python3/dist-packages/nova/compute/api.py"'
+                ', line 27, in _check\n    if instance.host is None:\n'
+                "AttributeError: 'NoneType' object has no attribute 'host'")
+        other = parquet.ParquetStore(self.tmp / 'other')
+        samples.fill(other, samples.event(0, text, line=1, offset=0))
+        maker = {'module': 'nova.db.api', 'file': 'nova/db/api.py',
+                 'function': 'instance_get'}
+        atlas = sources.atlas(self.tmp)
+        for place, maps, shown in (
+                (maker, atlas, True), (maker, None, False),
+                ({**maker, 'function': 'other'}, atlas, False),
+                ({**maker, 'file': 'nova/manager.py',
+                  'module': 'nova.manager'}, atlas, False)):
+            document = self.document()
+            document['evidence'] = [{**document['evidence'][0],
+                                     'text': text}]
+            document['hypotheses'] = [document['hypotheses'][0] | {
+                'location': dict(place), 'locations': []}]
+            [found] = verify.checked(document, other, maps)['hypotheses']
+            self.assertEqual((place, []) if shown else (None, [place]),
+                             (found['location'], found['locations']))
 
     def test_what_does_not(self) -> None:
         for change in ({'source': 'other.log'}, {'line': 7}, {'line': 2},
