@@ -238,9 +238,11 @@ class LstmDetector(base.LearnedDetector):
 
     def settle(self, normal: Sequence[base.Recording],
                settings: base.Settings) -> None:
-        """Keep the weights, learn anew what is normal, see the class above.
-        """
-        self._window = _CUT_SECONDS
+        """Keep the weights and learn anew what is normal, see above."""
+        # What was learned from whole recordings judges whole ones.
+        if self._window or self._baseline is None \
+                or len(normal) < _LEAST_WINDOWS:
+            self._window = _CUT_SECONDS
         examples = self._read(normal, None, _MOST_SETTLED)
         self._check(len(examples))
         self._baseline = features.Baseline.learn(
@@ -449,7 +451,7 @@ class LstmDetector(base.LearnedDetector):
             adds, on='feature', maintain_order='left').filter(
                 pl.col('adds') > 0)
         told = pl.concat([told.with_columns(why=pl.format(
-            '{}: {}', 'feature', 'why')), self._suspects(read),
+            '{} ({})', 'why', 'feature')), self._suspects(read),
             self._surprises(read)])
         most = told['adds'].max()
         if not isinstance(most, float):
@@ -498,8 +500,8 @@ class LstmDetector(base.LearnedDetector):
             'template', since=features.moment(read.start, 'first'),
             until=features.moment(read.start, 'last'),
             why=pl.format(
-                'order: "{}" was said where "{}" is what quiet times lead to '
-                'expect', 'words', 'expected'),
+                '"{}" was said where quiet times lead to expect "{}" (order)',
+                'words', 'expected'),
             adds=share * self._unexpected(told)).cast(shape)
 
     # Keeping

@@ -100,6 +100,7 @@ class CommandTest(base.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.without_shipped_models()
         real = drivers.load
 
         def load(namespace: str, name: str) -> Any:
