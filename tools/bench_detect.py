@@ -19,7 +19,6 @@ import datetime
 import json
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 import tempfile
@@ -70,9 +69,12 @@ def judge(folder: pathlib.Path) -> dict[str, Any]:
         if number >= _WARM:
             seconds += time.perf_counter() - start
             events += count
+    # What getrusage() says begins with the memory of who started this.
+    most = next(int(line.split()[1]) for line in pathlib.Path(
+        '/proc/self/status').read_text().splitlines()
+        if line.startswith('VmHWM'))
     return {'events': events, 'seconds': seconds, 'minutes': len(minutes),
-            'bytes': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-            << 10}
+            'bytes': most << 10}
 
 
 def bench_detect(_: pathlib.Path | None) -> list[list[str]]:

