@@ -31,9 +31,9 @@ def list_models(conf: cfg.ConfigOpts) -> int:
     :returns: 0
     :raises RCAException: the store cannot be read
     """
-    from openstack_rca.engine import keeper
+    from openstack_rca.engine import drivers
     conf.command.load(conf)
-    store = keeper.store()
+    store = drivers.model_store()
     for detector, version, origin in store.names():
         try:
             told = store.describe(detector, version)
@@ -51,9 +51,9 @@ def verify(conf: cfg.ConfigOpts) -> int:
     :returns: 0, or 1 where one cannot be used
     :raises RCAException: the store cannot be read
     """
-    from openstack_rca.engine import keeper
+    from openstack_rca.engine import drivers
     conf.command.load(conf)
-    store = keeper.store()
+    store = drivers.model_store()
     wanted = [tuple(name.partition('/')[::2])
               for name in conf.command.models] or [
         name[:2] for name in store.names()]
@@ -77,11 +77,11 @@ def import_model(conf: cfg.ConfigOpts) -> int:
     """
     from openstack_rca import conf as options
     from openstack_rca.db import models_api
-    from openstack_rca.engine import keeper
+    from openstack_rca.engine import drivers
     from openstack_rca.models import filesystem
     conf.command.load(conf)
     description, arrays = filesystem.read(pathlib.Path(conf.command.folder))
-    kept = keeper.store().add(description, arrays)
+    kept = drivers.model_store().add(description, arrays)
     models_api.models_register(options.CONF.host, [kept.public()])
     _say(f'Imported {kept.name}. "openstack rca model activate {kept.name}" '
          'makes it the active one.')

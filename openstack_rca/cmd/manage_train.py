@@ -130,11 +130,12 @@ def train(conf: cfg.ConfigOpts) -> int:
 def _train(request: Mapping[str, Any], sources: 'dict[str, stores.Store]',
            target: pathlib.Path | None, folder: pathlib.Path,
            line: '_Line') -> int:
+    from openstack_rca.engine import drivers
     from openstack_rca.engine import trainer
     from openstack_rca.models import filesystem
     start = time.monotonic()
     if target is None:
-        kept = trainer.train(request, sources, trainer.model_store(), folder,
+        kept = trainer.train(request, sources, drivers.model_store(), folder,
                              line.tell)
     else:
         # In the same file system, so that it is there as a whole.

@@ -96,11 +96,11 @@ def model(name: str | None) -> 'tuple[models.Description, ' \
         of the default detector
     :raises ModelError: it cannot be used, or there is none
     """
-    from openstack_rca.engine import keeper
+    from openstack_rca.engine import drivers
     from openstack_rca.engine import trainer
     from openstack_rca.evaluation import crossval
     from openstack_rca.models import filesystem
-    store = keeper.store()
+    store = drivers.model_store()
     if name is None:
         versions = [version for detector, version, _ in store.names()
                     if detector == crossval.DEFAULT]

@@ -25,7 +25,6 @@ from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.detectors import base as detectors
 from openstack_rca.engine import drivers
-from openstack_rca.engine import trainer
 from openstack_rca.models import base as models
 from openstack_rca.models import filesystem
 from openstack_rca.store import base as stores
@@ -103,7 +102,7 @@ def load(name: str, version: str, made: type[detectors.Detector],
     :raises DriverNotFound: ``[models] driver`` names none
     """
     assert issubclass(made, detectors.LearnedDetector)
-    kept, arrays = (store or trainer.model_store()).load(name, version)
+    kept, arrays = (store or drivers.model_store()).load(name, version)
     try:
         return made.from_state(arrays, kept.state)
     except ImportError as error:

@@ -18,7 +18,9 @@ from stevedore import driver
 from stevedore import exception as driver_exceptions
 from stevedore import extension
 
+from openstack_rca import conf
 from openstack_rca import exception
+from openstack_rca.models import base as models
 
 
 def check(namespace: str, names: list[str]) -> None:
@@ -52,3 +54,13 @@ def load(namespace: str, name: str) -> Any:
             name=name, namespace=namespace,
             known=', '.join(sorted(known)) or 'none; is the package '
             'installed?') from error
+
+
+def model_store() -> models.Store:
+    """Where trained models are kept.
+
+    :raises DriverNotFound: ``[models] driver`` names none
+    """
+    made: models.Store = load('openstack_rca.models',
+                              conf.CONF.models.driver)()
+    return made

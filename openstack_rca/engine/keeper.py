@@ -35,16 +35,6 @@ LOG = logging.getLogger(__name__)
 _WORKER = 'openstack_rca.engine.worker'
 
 
-def store() -> models.Store:
-    """Where models are kept.
-
-    :raises DriverNotFound: ``[models] driver`` names none
-    """
-    made: models.Store = drivers.load('openstack_rca.models',
-                                      conf.CONF.models.driver)()
-    return made
-
-
 def described() -> list[dict[str, Any]]:
     """What the models of the store say of themselves.
 
@@ -52,7 +42,7 @@ def described() -> list[dict[str, Any]]:
 
     :raises ModelError: the store cannot be read
     """
-    kept = store()
+    kept = drivers.model_store()
     found = []
     for detector, version, _ in kept.names():
         try:
@@ -72,7 +62,7 @@ def active() -> dict[str, str]:
     """
     # They are sorted: the newest is the last.
     return {detector: version for detector, version, origin
-            in store().names() if origin == models.SHIPPED
+            in drivers.model_store().names() if origin == models.SHIPPED
             } | models_api.models_active()
 
 
@@ -82,7 +72,7 @@ def sweep() -> None:
     :raises RCAException: the database or the store cannot be used
     """
     host = conf.CONF.host
-    kept = store()
+    kept = drivers.model_store()
     there = {(detector, version) for detector, version, _ in kept.names()}
     for row in models_api.models_deleting(host):
         name = (row['detector'], row['version'])

@@ -66,16 +66,6 @@ _SCORED = 48
 _TICK = datetime.timedelta(microseconds=1)
 
 
-def model_store() -> models.Store:
-    """Where models are kept.
-
-    :raises DriverNotFound: ``[models] driver`` names none
-    """
-    store: models.Store = drivers.load('openstack_rca.models',
-                                       conf.CONF.models.driver)()
-    return store
-
-
 def learned(name: str) -> type[detectors.LearnedDetector]:
     """The class of a detector that can be trained.
 
@@ -112,8 +102,8 @@ def train_job(request: Mapping[str, Any],
                    f'reads no source {", ".join(missing) or "at all"}. Give '
                    'all engines the same [sources] log_dirs, or ask again.')
     kept = train(request, {source: sources[source] for source in wanted},
-                 model_store(), checkpoint_folder(request), _paced(told),
-                 _FORGOTTEN)
+                 drivers.model_store(), checkpoint_folder(request),
+                 _paced(told), _FORGOTTEN)
     return json.dumps(kept.public() | {'host': conf.CONF.host},
                       separators=(',', ':'))
 
@@ -437,7 +427,7 @@ def measure(active: Mapping[str, str],
     counts = {schema.template_name(template): events
               for template, events in _counts(sources, since, None).select(
                   'template', 'events').iter_rows()}
-    store = model_store()
+    store = drivers.model_store()
     found = []
     for name, version in sorted(active.items()):
         try:

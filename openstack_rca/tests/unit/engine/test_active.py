@@ -27,7 +27,6 @@ from openstack_rca.detectors import novelty
 from openstack_rca.engine import active
 from openstack_rca.engine import drivers
 from openstack_rca.engine import local
-from openstack_rca.engine import trainer
 from openstack_rca.models import base as models
 from openstack_rca.models import filesystem
 from openstack_rca.tests import base
@@ -67,7 +66,7 @@ class ActiveCase(test_worker.TestCase):
         :returns: its version
         """
         arrays, told = tiny.TinyDetector(mean).state()
-        return (store or trainer.model_store()).save(models.Draft(
+        return (store or drivers.model_store()).save(models.Draft(
             detector='tiny', trained_on={}, settings={}, metrics={},
             thresholds={}, state=told), arrays).version
 
@@ -101,8 +100,8 @@ class TestChosen(ActiveCase):
 
     def test_full_follows_the_versions(self) -> None:
         first, second = self.keep(1), self.keep(2)
-        store = trainer.model_store()
-        self.replace(trainer, 'model_store', mock.Mock(return_value=store))
+        store = drivers.model_store()
+        self.replace(drivers, 'model_store', mock.Mock(return_value=store))
         load = mock.Mock(side_effect=store.load)
         self.replace(store, 'load', load)
         for version, mean in ((first, 1), (first, 1), (second, 2),
@@ -133,7 +132,7 @@ class TestChosen(ActiveCase):
         self.assertEqual(3, self.mean(tiny=self.keep(3)))
 
     def test_foreign(self) -> None:
-        version = trainer.model_store().save(models.Draft(
+        version = drivers.model_store().save(models.Draft(
             detector='tiny', trained_on={}, settings={}, metrics={},
             thresholds={}, state={}), {'other': np.zeros(1)}).version
         row, = self.full(tiny=version)[1]

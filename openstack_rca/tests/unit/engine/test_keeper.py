@@ -24,6 +24,7 @@ from openstack_rca.db import models
 from openstack_rca.db import models_api
 from openstack_rca.db import rows
 from openstack_rca.engine import child
+from openstack_rca.engine import drivers
 from openstack_rca.engine import keeper
 from openstack_rca.engine import manager
 from openstack_rca.models import base as kept_models
@@ -37,7 +38,7 @@ class TestCase(suite.DatabaseTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.config(host='engine-1', state_path=str(self.tmp / 'state'))
-        self.store = keeper.store()
+        self.store = drivers.model_store()
         self.ended = False
 
     def keep(self, **changed: Any) -> kept_models.Description:
@@ -81,7 +82,7 @@ class TestRows(TestCase):
         before = keeper.active()
         kept = self.keep()
         names = store.names()
-        with mock.patch.object(keeper, 'store', autospec=True) as other:
+        with mock.patch.object(drivers, 'model_store', autospec=True) as other:
             other.return_value.names.return_value = sorted([
                 *names, ('a', 'v1', 'shipped'), ('a', 'v2', 'shipped'),
                 ('b', 'v1', 'kept')])
@@ -278,7 +279,7 @@ class TestManager(test_manager.TestCase):
         self.assertEqual('running', self.shown()['status'])
 
     def test_models_of_the_store_get_rows(self) -> None:
-        kept = keeper.store().save(test_filesystem.draft(),
+        kept = drivers.model_store().save(test_filesystem.draft(),
                                    {'w': np.array([1])})
         self.engine('sleep').start()
         self.until(lambda: kept.version in {

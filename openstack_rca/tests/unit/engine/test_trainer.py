@@ -83,7 +83,7 @@ class TestTraining(TestCase):
         self.assertEqual(({'f1': 0.5}, {'score': 0.5}, 3),
                          (found['metrics'], found['thresholds'],
                           found['settings']['seed']))
-        kept, arrays = trainer.model_store().load('tiny', found['version'])
+        kept, arrays = drivers.model_store().load('tiny', found['version'])
         self.assertEqual(found, kept.public() | {'host': 'engine-1'})
         self.assertEqual(2, len(kept.reference['templates']))
         self.assertAlmostEqual(1.0, sum(kept.reference['scores']['shares']))
@@ -122,7 +122,7 @@ class TestTraining(TestCase):
             self.assertIn(said, str(error))
         self.assertRaises(exception.DriverNotFound, self.train, made,
                           detector='no-such-one')
-        self.assertEqual([], trainer.model_store().names())
+        self.assertEqual([], drivers.model_store().names())
 
     def test_error_of_a_job(self) -> None:
         made = self.open(control=self.hours('control', 1))
@@ -230,8 +230,8 @@ class TestGoingOn(TestCase):
         self.assertEqual(self.seen[0], self.seen[1])
         # It is no model, and gone once the training is complete.
         self.assertFalse(self.seen[0].exists())
-        (name, version, _), = trainer.model_store().names()
-        trainer.model_store().delete(name, version)
+        (name, version, _), = drivers.model_store().names()
+        drivers.model_store().delete(name, version)
         self.assertEqual(120, self.train(
             made, settings={'seed': 3})['trained_on']['events'])
 
@@ -259,7 +259,7 @@ class TestGoingOn(TestCase):
 
     def test_what_cannot_be_trained_leaves_nothing(self) -> None:
         made = self.open(control=self.hours('control', 1))
-        with mock.patch.object(trainer, 'model_store',
+        with mock.patch.object(drivers, 'model_store',
                                autospec=True) as store:
             store.return_value.save.side_effect = exception.ModelError(
                 'There is no room.')
