@@ -144,6 +144,14 @@ def chosen(mode: str, versions: Mapping[str, str] | None) -> tuple[
     return plain + learned, skipped
 
 
+def warm() -> None:
+    """Load what the first question in mode full would wait for.
+
+    :raises RCAException: a detector, or the store of models, cannot be used
+    """
+    chosen(FULL, shipped(drivers.model_store()))
+
+
 def _ready(driver: Driver, version: str | None,
            store: models.Store | None) -> detectors.Detector:
     """A detector that learns, with its model where it has one."""

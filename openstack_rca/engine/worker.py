@@ -27,6 +27,7 @@ from oslo_log import log as logging
 from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.analysis import scope
+from openstack_rca.engine import active
 from openstack_rca.engine import folder as folders
 from openstack_rca.engine import pipe
 from openstack_rca.engine import session
@@ -183,6 +184,7 @@ def main() -> None:
     try:
         try:
             worker.refresh()
+            active.warm()
         except exception.RCAException as error:
             LOG.debug('Not warm: %s', error)
         ends.send({'ready': True})

@@ -47,7 +47,7 @@ class TestCommands(service_case.ServiceCase):
                                '-f', 'json')
         beside = self.command(
             'analyze', '--issue', service_case.ISSUE, '-f', 'json',
-            '--log-dir', str(service.LOGS), environment={})
+            '--mode', 'full', '--log-dir', str(service.LOGS), environment={})
         told, note = self.end(through)
         report = json.loads(told)
         local = json.loads(self.end(beside)[0])

@@ -112,7 +112,9 @@ class TestDeath(service_case.ServiceCase):
                 out.write(LINE.format(second=number % 60, text=' '.join(
                     ''.join(chosen.choices(string.ascii_lowercase, k=8))
                     for _ in range(30))))
-        made = self.own_service(logs, engine={'job_memory': 256 << 20})
+        # Torch alone is nearly as large.
+        made = self.own_service(logs, engine={'job_memory': 256 << 20},
+                                detectors={'enabled': 'novelty'})
         self.assertIn('It needs more than 256 MiB of memory '
                       '([engine] job_memory)',
                       self.wait_failed(self.post()))
