@@ -98,8 +98,10 @@ class TestWatcher(service_case.ServiceCase):
         self.made = self.own_service(self.logs, detectors={
             'watch_interval': 0.5})
         engine, = self.made.engines
-        self.wait_for('nobody watches with it', lambda: (
-            'The detector lstm does not watch' in engine.said()))
+        # Out of the box it is the model of the package.
+        shipped, = filesystem.FilesystemStore.of_package().names()
+        self.wait_for('it watches with what came with it', lambda: (
+            f'Watches with the model lstm/{shipped[1]}' in engine.said()))
         # Brought here from another engine.
         store = filesystem.FilesystemStore(
             self.made.folder / 'state0' / 'models')
@@ -109,7 +111,7 @@ class TestWatcher(service_case.ServiceCase):
             'weights': arrays['weights'] * 1.01}).version
         engine.stop()
         engine.start()
-        self.wait_for('they have rows', lambda: 2 == len(self.rca_json(
+        self.wait_for('they have rows', lambda: 3 == len(self.rca_json(
             'model', 'list', '--detector', 'lstm')))
         self.rca('model', 'activate', f'lstm/{first}')
         self.wait_for('it watches', lambda: (
