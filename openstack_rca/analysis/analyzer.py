@@ -101,7 +101,7 @@ class Analyzer:
             findings += activity.suspect(self._store, scope, busy)
         ranked = [c for c in ranking.rank(findings, scope.services)
                   if c.score >= _LEAST_SHOWN]
-        places = location.rank(self._records(errors), self._atlas)
+        places = location.weigh(self._records(errors), self._atlas)
         clock.lap('rank')
         builder = report.Builder(seen, relevance, self._limits)
         document = builder.build(

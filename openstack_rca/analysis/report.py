@@ -13,6 +13,7 @@
 
 import dataclasses
 import datetime
+import itertools
 import json
 import time
 from typing import Any
@@ -49,8 +50,10 @@ _MAX_NAMES = 50
 #: Kinds of fault that start outside of the code.
 _NOT_CODE = frozenset((
     'capacity', 'quota', 'authentication', 'permission', 'configuration'))
+#: Kinds of fault that start in the code. Others show in it.
+_DEFECTS = frozenset(('code_defect', 'unknown', 'data'))
 #: Kinds of fault for which the code that did the work is worth a look.
-_CODE = frozenset(('code_defect', 'unknown', 'data', 'hang', 'image'))
+_CODE = _DEFECTS | {'hang', 'image'}
 _INFRASTRUCTURE = frozenset((
     'mariadb', 'rabbitmq', 'memcached', 'libvirt', 'storage', 'disk',
     'network', 'dns', 'clock', 'client', 'other', 'ovn'))
@@ -119,13 +122,13 @@ class Builder:
         self._rows: list[dict[str, Any]] = []
 
     def build(self, ranked: list[ranking.Candidate],
-              places: list[location.Place],
+              places: location.Evidence,
               errors: list[dict[str, Any]],
               busy: list[location.Place]) -> dict[str, Any]:
         """A report without its frame.
 
         :param ranked: candidates, the likeliest first
-        :param places: places in the code, the likeliest first
+        :param places: what speaks for places in the code
         :param errors: error records, the oldest first
         :param busy: places that did most of the work for users
         """
@@ -133,6 +136,11 @@ class Builder:
         top = ranked[:self._limits.hypotheses]
         hypotheses = [self._hypothesis(i, c, ranked, places, errors)
                       for i, c in enumerate(top)]
+        # A place that is not sure must not make the first look less likely
+        # than the next.
+        for before, after in itertools.pairwise(hypotheses):
+            after['confidence'] = min(before['confidence'],
+                                      after['confidence'])
         for row in errors[:10]:
             self._cite(row, 'an error record')
         for row in self._telling()[:_MOST_TELLING]:
@@ -167,17 +175,22 @@ class Builder:
             return None
         number = f'E{len(self._rows) + 1}'
         self._numbers[key] = number
+        # What the cloud says stands in no file, and is of no template.
+        event = row['kind'] != 'resource'
         self._rows.append({
             'id': number,
-            'kind': 'notification' if row['kind'] == 'notification'
-            else 'log',
+            'kind': row['kind'] if row['kind'] in (
+                'notification', 'resource') else 'log',
             'timestamp': utc(row['timestamp']), 'host': row['host'],
             'service': row['service'], 'binary': row['binary'],
             'level': schema.LEVEL_NAMES.get(row['level'], ''),
-            'source': row['source'], 'line': row['line'],
-            'offset': row['offset'], 'request_id': row['request_id'],
+            'source': row['source'],
+            'line': row['line'] if event else None,
+            'offset': row['offset'] if event else None,
+            'request_id': row['request_id'],
             'resources': list(dict.fromkeys(row['resources'] or ()))[:20],
-            'template': schema.template_name(row['template']),
+            'template': schema.template_name(row['template'])
+            if event else None,
             'text': row['text'][:MAX_TEXT],
             'score': round(max(float(row.get('score') or 0.0),
                                self._relevance.get(row['template'], 0.0)),
@@ -187,7 +200,7 @@ class Builder:
 
     def _hypothesis(self, index: int, candidate: ranking.Candidate,
                     ranked: list[ranking.Candidate],
-                    places: list[location.Place],
+                    places: location.Evidence,
                     errors: list[dict[str, Any]]) -> dict[str, Any]:
         cited: dict[str, None] = {}
         # What failed first is what a reader wants to see first.
@@ -216,9 +229,16 @@ class Builder:
         remedy = list(dict.fromkeys(
             r for f in candidate.findings if f.category == category
             for r in f.remedy))[:3]
-        where = self._places(index, candidate, places)
-        first = _place(where[0]) if where else None
-        others = where[1:]
+        others = where = self._places(index, candidate, places.ranked())
+        first = None
+        sure = ranking.confidence(ranked, index)
+        if where and category in _DEFECTS:
+            first, others = _place(where[0]), where[1:]
+            # Who claims more is right less often.
+            if index or candidate.score < _WEAK:
+                sure *= places.sureness()
+            else:
+                sure = places.sureness()
         if index == 0 and (candidate.score < _WEAK or (
                 category in _CODE
                 and candidate.component not in _INFRASTRUCTURE)):
@@ -229,7 +249,7 @@ class Builder:
             'rank': index + 1, 'cause': self._cause(best, candidate),
             'component': candidate.component, 'category': category,
             'host': candidate.host or None,
-            'confidence': ranking.confidence(ranked, index),
+            'confidence': round(sure, 3),
             'location': first,
             'locations': [_place(p) for p in others[:_MAX_LOCATIONS]],
             'evidence': list(cited), 'remedy': remedy, 'signature': None}

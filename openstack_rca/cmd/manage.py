@@ -19,6 +19,7 @@ import sys
 from oslo_config import cfg
 
 from openstack_rca import exception
+from openstack_rca.cmd import manage_answers
 from openstack_rca.cmd import manage_codemap
 from openstack_rca.cmd import manage_detection
 from openstack_rca.cmd import manage_models
@@ -103,6 +104,8 @@ def evaluate(conf: cfg.ConfigOpts) -> int:
         line.clear()
     output.keep(target, ''.join(
         json.dumps(outcome.prediction) + '\n' for outcome in outcomes))
+    if args.task != 'detection':
+        manage_answers.show(args, outcomes)
     failed = sum(outcome.error is not None for outcome in outcomes)
     if failed:
         print(f'{failed} of {len(cases)} cases failed and have an empty '
@@ -206,10 +209,12 @@ def add_command_parsers(
         'evaluate', help='Predict the cases of a benchmark dataset.',
         description='Run every case of a dataset through the analysis, as a '
                     'user would ask, and write what the reports say, one '
-                    'JSON object a line. Nothing is scored: the scorer that '
-                    'comes with the dataset does that. truth.jsonl is never '
-                    'opened, but by "detection" where the dataset has one: '
-                    'then the default detector is trained on folds of the '
+                    'JSON object a line. Where the dataset has a '
+                    'truth.jsonl, figures follow, beside those of a '
+                    'trivial rule on the same logs, and whether the '
+                    'stated confidences hold; it is opened when all '
+                    'cases are predicted, but by "detection": '
+                    'there the default detector is trained on folds of the '
                     'cases and predicts the others, and a table of figures '
                     'is printed. Training sees the truth '
                     'of its own folds only; of a fold that is predicted, '
@@ -247,6 +252,10 @@ def add_command_parsers(
         '--codemap', metavar='DIR',
         help='localization, incidents: code maps of the release that was '
              'recorded, default: those of the configuration')
+    parser.add_argument(
+        '--reliability', metavar='FILE',
+        help='localization, incidents: where the reliability diagram of the '
+             'confidences goes, an SVG image')
     parser.add_argument('--limit', metavar='N', type=_positive,
                         help='Only the first N cases')
     parser.add_argument('--case', metavar='ID', action='append', default=[],
@@ -290,6 +299,12 @@ def run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as exc:
+        # What only the service needs is no part of the base package.
+        missing = isinstance(exc, ModuleNotFoundError) and exc.name or ''
+        if missing.partition('.')[0] not in ('', 'openstack_rca'):
+            print(text.visible(f'{missing} is not installed. Install '
+                               'openstack_rca[engine].'), file=sys.stderr)
+            return 1
         if getattr(conf, 'debug', False):
             raise
         print(text.visible(

@@ -261,10 +261,10 @@ class _Evaluation:
     def _table(self, title: str,
                found: 'Mapping[str, crossval.Fold]') -> str:
         from openstack_rca.evaluation import crossval
-        from openstack_rca.evaluation import metrics
+        from openstack_rca.evaluation import tables
         loud = {case for case, (score, _)
                 in found[crossval.ANY].predictions.items() if score}
-        return metrics.table(title, {
+        return tables.table(title, {
             name: crossval.figures(fold, self._truth or None, loud)
             for name, fold in found.items()})
 
@@ -290,6 +290,7 @@ class _Evaluation:
                         / f'{plain}.jsonl', text, '--all-output')
 
     def _plot(self, found: 'Mapping[str, crossval.Fold]') -> None:
+        from openstack_rca.evaluation import charts
         from openstack_rca.evaluation import metrics
         from openstack_rca.osc import output
         if not self._truth or not self._args.all_output:
@@ -302,7 +303,8 @@ class _Evaluation:
             curves[name] = metrics.curve(
                 (c.score, c.failure) for c in (*failures, *normal))
         output.keep(pathlib.Path(self._args.all_output)
-                    / 'precision-recall.svg', metrics.plot(curves),
+                    / 'precision-recall.svg',
+                    charts.plot(curves, 'recall', 'precision'),
                     '--all-output')
 
 

@@ -159,11 +159,11 @@ def _write(args: argparse.Namespace, cases: 'Sequence[dataset.Case]',
 
 def _tables(name: str, found: 'Mapping[str, watching.Watched]',
             quiet: Sequence[str], faults: Mapping[str, Any]) -> list[str]:
-    from openstack_rca.evaluation import metrics
+    from openstack_rca.evaluation import tables
     from openstack_rca.evaluation import watching
     noticed = {case: watching.noticed(found[case], *faults[case])
                for case in found if case in faults}
-    rows: dict[str, dict[str, metrics.Figure]] = {
+    rows: dict[str, dict[str, tables.Figure]] = {
         column: {} for column in (
             'known', 'windows', 'highest score', 'false alarms',
             'seconds to alarm')}
@@ -178,7 +178,7 @@ def _tables(name: str, found: 'Mapping[str, watching.Watched]',
             rows['seconds to alarm'][case] = noticed[case].delay
         elif case in quiet:
             rows['false alarms'][case] = float(watching.runs(seen.windows))
-    return [metrics.table('recording', rows), metrics.table(
+    return [tables.table('recording', rows), tables.table(
         'watched', {name: watching.figures(
             [seen for case, seen in found.items() if case in quiet],
             list(noticed.values()))})]

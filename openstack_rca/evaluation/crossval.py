@@ -44,6 +44,7 @@ from openstack_rca.detectors import base as detectors
 from openstack_rca.engine import drivers
 from openstack_rca.engine import state
 from openstack_rca.evaluation import metrics
+from openstack_rca.evaluation import tables
 from openstack_rca.events import schema
 
 LOG = logging.getLogger(__name__)
@@ -299,14 +300,14 @@ def together(parts: Sequence[Fold]) -> Fold:
 
 
 def figures(fold: Fold, truth: Mapping[str, Mapping[str, Any]] | None,
-            loud: Collection[str] = ()) -> dict[str, metrics.Figure]:
+            loud: Collection[str] = ()) -> dict[str, tables.Figure]:
     """What a detector is worth, and what it costs.
 
     :param fold: what it predicted
     :param truth: lines of ``truth.jsonl`` by case, None where nobody knows
     :param loud: cases with an ERROR record in their window
     """
-    found: dict[str, metrics.Figure] = {}
+    found: dict[str, tables.Figure] = {}
     if truth is not None:
         found |= metrics.figures([
             metrics.judged(truth[case], *said, case in loud)

@@ -85,17 +85,19 @@ def quiet(folder: pathlib.Path) -> list[Case]:
     return list(_cases(folder, 'incidents', 'quiet.jsonl'))
 
 
-def truth(folder: pathlib.Path) -> dict[str, dict[str, Any]]:
+def truth(folder: pathlib.Path,
+          task: str = 'detection') -> dict[str, dict[str, Any]]:
     """Read what is true of the cases of a dataset.
 
     :param folder: the dataset
+    :param task: what is predicted, one of :data:`TASKS`
     :returns: the lines of truth.jsonl by case; none where there is no such
         file
     :raises DatasetError: it cannot be read
     """
     def wrong(reason: object) -> exception.DatasetError:
         return exception.DatasetError(
-            path=folder, task='detection',
+            path=folder, task=task,
             reason=f'truth.jsonl cannot be used: {reason}')
 
     found: dict[str, dict[str, Any]] = {}

@@ -12,7 +12,17 @@
 """Where the fault is, as a report says it."""
 
 from collections.abc import Iterator
+from collections.abc import Mapping
 from typing import Any
+
+from openstack_rca.analysis import location
+from openstack_rca.engine import session
+from openstack_rca.evaluation import answers
+
+#: Kinds of failures: the errors, if any, point elsewhere; there are none.
+KINDS = ('hard', 'silent')
+#: Error records that the floor reads.
+_MOST_ERRORS = 400
 
 #: Components by their service, where the first part of the name does not
 #: tell.
@@ -108,3 +118,48 @@ def _evidence(report: dict[str, Any],
         if mark and (not archive or outer == archive):
             source = member
         yield {'timestamp': timestamp, 'source': source.removeprefix('./')}
+
+
+def answer(prediction: Mapping[str, Any],
+           truth: Mapping[str, Any]) -> answers.Answer | None:
+    """A prediction beside its line of ``truth.jsonl``.
+
+    :param prediction: of :func:`predict`, with ``confidence`` and
+        ``answered``
+    :param truth: the line
+    :returns: None where nothing failed
+    """
+    file, function = truth.get('file'), truth.get('function')
+    if not file:
+        return None
+    places = [(p.get('file'), p.get('function'))
+              for p in prediction['locations']]
+    strata = [name for name in KINDS if truth.get(name)]
+    return answers.Answer(
+        # Cases of one file share what makes them easy or hard.
+        str(file), {
+            'file': answers.rank_of(file.__eq__, (f for f, _ in places)),
+            'function': answers.rank_of((file, function).__eq__, (
+                place for place in places if place[1]))},
+        (*strata, str(truth.get('service') or 'other')),
+        prediction.get('confidence'), bool(prediction.get('answered')))
+
+
+def floor(opened: session.Session) -> dict[str, Any]:
+    """What the error records say by themselves.
+
+    :param opened: the logs of a case
+    :returns: a prediction: for each error record, the oldest first, the
+        frames of services in its traceback, innermost first, and the module
+        that its logger is named after
+    """
+    places: dict[location.Place, None] = {}
+    for event in opened.events(level='ERROR', limit=_MOST_ERRORS):
+        if event['kind'] == 'notification':
+            continue
+        for place in (*location.frames(event['text']),
+                      location.of_logger(event['logger'])):
+            if place:
+                places.setdefault(place)
+    return empty() | {'locations': [
+        {'file': p.file, 'function': p.function} for p in places]}

@@ -21,10 +21,11 @@ from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
 import dataclasses
-import html
 from typing import Any
 
 import numpy as np
+
+from openstack_rca.evaluation import tables
 
 #: Share of normal runs that may be alarmed, for the recall at a budget.
 BUDGET = 0.05
@@ -32,9 +33,6 @@ _TIER = 'N1'
 _NOISY = '_err'
 _ROUNDS = 1000
 _SEED = 1
-
-Figure = float | tuple[float, float, float] | None
-
 
 @dataclasses.dataclass(frozen=True)
 class Judged:
@@ -128,7 +126,7 @@ def headline(cases: Sequence[Judged]) -> tuple[list[Judged], list[Judged]]:
 
 
 def figures(cases: Sequence[Judged],
-            rounds: int = _ROUNDS) -> dict[str, Figure]:
+            rounds: int = _ROUNDS) -> dict[str, tables.Figure]:
     """What a detector is worth.
 
     :param cases: what it predicted, beside the truth
@@ -143,7 +141,7 @@ def figures(cases: Sequence[Judged],
     precision = hits / max(1, alarms)
     recall = hits / max(1, len(failures))
     noisy = [c for c in cases if c.tier.endswith(_NOISY) and not c.failure]
-    found: dict[str, Figure] = {
+    found: dict[str, tables.Figure] = {
         'average precision': average_precision(
             (c.score, c.failure) for c in both),
         'precision': precision,
@@ -211,67 +209,3 @@ def _intervals(failures: Sequence[Judged], normal: Sequence[Judged],
     return {kind: (float(np.quantile(values, 0.025)),
                    float(np.quantile(values, 0.975))) if values else None
             for kind, values in drawn.items()}
-
-
-def _cell(value: Figure) -> str:
-    if value is None:
-        return '-'
-    if isinstance(value, tuple):
-        return f'{value[0]:.3f} [{value[1]:.2f}, {value[2]:.2f}]'
-    return f'{value:.3f}' if abs(value) < 100 else f'{value:,.0f}'
-
-
-def table(title: str, columns: Mapping[str, Mapping[str, Figure]]) -> str:
-    """Figures as text, a column a detector.
-
-    :param title: of the table
-    :param columns: figures by detector
-    """
-    rows = list(dict.fromkeys(
-        name for figures in columns.values() for name in figures))
-    grid = [[title, *columns]]
-    grid += [[row, *(_cell(figures.get(row))
-                     for figures in columns.values())] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*grid, strict=True)]
-    return ''.join('  '.join(
-        cell.rjust(width) if n else cell.ljust(width)
-        for n, (cell, width) in enumerate(zip(line, widths, strict=True))
-    ).rstrip() + '\n' for line in grid)
-
-
-_INKS = ('#0b6e99', '#c4472b', '#3d8b37', '#7a4fa3', '#8a6d1d', '#555555')
-_SIDE = 400
-
-
-def plot(curves: Mapping[str, Sequence[tuple[float, float]]]) -> str:
-    """Precision over recall as an SVG image.
-
-    :param curves: of :func:`curve`, by detector
-    """
-    lines = [
-        '<svg xmlns="http://www.w3.org/2000/svg" width="560" height="470" '
-        'viewBox="-50 -20 560 470" font-family="sans-serif" font-size="12">',
-        '<rect x="-50" y="-20" width="560" height="470" fill="white"/>']
-    for step in range(0, 11, 2):
-        at = step * _SIDE // 10
-        lines += [
-            f'<path d="M{at} 0V{_SIDE}M0 {at}H{_SIDE}" stroke="#ddd"/>',
-            f'<text x="{at}" y="{_SIDE + 18}" text-anchor="middle">'
-            f'{step / 10:.1f}</text>',
-            f'<text x="-8" y="{_SIDE - at + 4}" text-anchor="end">'
-            f'{step / 10:.1f}</text>']
-    lines += [
-        f'<text x="{_SIDE // 2}" y="{_SIDE + 38}" text-anchor="middle">'
-        'recall</text>',
-        f'<text transform="translate(-36 {_SIDE // 2}) rotate(-90)" '
-        'text-anchor="middle">precision</text>']
-    for number, (name, points) in enumerate(curves.items()):
-        ink = _INKS[number % len(_INKS)]
-        path = ' '.join(f'{recall * _SIDE:.1f},{(1 - precision) * _SIDE:.1f}'
-                        for recall, precision in points)
-        lines += [
-            f'<polyline points="{path}" fill="none" stroke="{ink}" '
-            'stroke-width="2"/>',
-            f'<text x="10" y="{_SIDE - 12 - 16 * number}" fill="{ink}">'
-            f'{html.escape(name)}</text>']
-    return '\n'.join([*lines, '</svg>', ''])

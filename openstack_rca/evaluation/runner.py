@@ -40,21 +40,25 @@ class Outcome:
     :param case_id: its name
     :param prediction: a row of the predictions
     :param error: why the prediction is empty, or None
+    :param floor: what a trivial rule predicts, where the task has one
     """
 
     case_id: str
     prediction: dict[str, Any]
     error: str | None = None
+    floor: dict[str, Any] | None = None
 
 
 def predict(task: str, case: dataset.Case,
-            codemaps: str | None = None) -> dict[str, Any]:
+            codemaps: str | None = None) -> tuple[
+                dict[str, Any], dict[str, Any] | None]:
     """Answer one case as a user would be answered, and read the answer.
 
     :param task: one of :data:`dataset.TASKS`
     :param case: the case
     :param codemaps: folder of code maps instead of those configured
-    :returns: a row of the predictions
+    :returns: a row of the predictions, and what a trivial rule predicts
+        from the same logs, where the task has one
     :raises RCAException: the logs cannot be analysed
     """
     from openstack_rca import conf
@@ -70,10 +74,16 @@ def predict(task: str, case: dataset.Case,
     try:
         report = session.analyze(scope.Question(
             issue=case.issue or '', since=since, until=case.until))
+        floor = (None if task == 'detection'
+                 else _TASKS[task].floor(session))
     finally:
         conf.CONF.clear_override('codemaps', group='analysis')
-    return {'case_id': case.case_id,
-            **_TASKS[task].predict(report, case.archive.name)}
+    row = {'case_id': case.case_id,
+           **_TASKS[task].predict(report, case.archive.name)}
+    if task != 'detection':
+        row |= {'confidence': report['confidence'],
+                'answered': report['verdict'] == 'cause_found'}
+    return row, floor
 
 
 def _failed(task: str, case: dataset.Case, error: str) -> Outcome:
@@ -85,7 +95,8 @@ def _attempt(task: str, case: dataset.Case,
              codemaps: str | None = None) -> Outcome:
     """One case in a worker process: one bad case must not end a run."""
     try:
-        return Outcome(case.case_id, predict(task, case, codemaps))
+        row, floor = predict(task, case, codemaps)
+        return Outcome(case.case_id, row, floor=floor)
     except exception.RCAException as exc:
         return _failed(task, case, str(exc))
     except (KeyboardInterrupt, SystemExit):

@@ -32,7 +32,7 @@ from openstack_rca import exception
 from openstack_rca.analysis import scope
 from openstack_rca.detectors import base as detectors
 from openstack_rca.evaluation import crossval
-from openstack_rca.evaluation import metrics
+from openstack_rca.evaluation import tables
 
 #: Seconds from a window to the next one.
 STEP = 10.0
@@ -186,7 +186,7 @@ def moments(truth: Mapping[str, Any]) -> tuple[
 
 
 def figures(quiet: Sequence[Watched], faulty: Sequence[Noticed],
-            soon: float = SOON) -> dict[str, metrics.Figure]:
+            soon: float = SOON) -> dict[str, tables.Figure]:
     """What a model is worth where it watches.
 
     :param quiet: recordings without a fault

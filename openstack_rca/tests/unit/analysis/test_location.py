@@ -64,6 +64,25 @@ class LocationTestCase(base.TestCase):
         places = location.rank([location.Record(t) for t in (waiting, own)])
         self.assertEqual('glance', location.service_of(places[0]))
 
+    def test_sureness(self) -> None:
+        def sure(*texts: str) -> float:
+            return location.weigh([
+                location.Record(t) for t in texts]).sureness()
+
+        alone = TRACE.split('  File "/usr/lib/python3/dist-packages/nova/v',
+                            1)[0] + 'ValueError: no'
+        # More files, later failures elsewhere and values that were wrong
+        # before make it less sure.
+        self.assertGreater(sure(alone), sure(TRACE))
+        later = TRACE.replace('driver.py', 'other.py').replace(
+            'ValueError', 'KeyError')
+        self.assertGreater(sure(TRACE), sure(TRACE, later))
+        wrong = alone.replace(
+            'ValueError: no', "TypeError: 'NoneType' object is not iterable")
+        self.assertGreater(sure(alone), sure(wrong))
+        self.assertEqual(0, sure('nothing'))
+        self.assertTrue(0 < sure(wrong) and sure(alone) < 1)
+
     def test_functions_that_a_message_names(self) -> None:
         text = ('Error during notification for nova.network.x.Driver.plug '
                 'of <nova.context.RequestContext object at 0x1>')

@@ -14,19 +14,24 @@
 import contextlib
 import io
 import json
+import pathlib
 import stat
+import subprocess
+import sys
 from unittest import mock
 
 from openstack_rca.cmd import manage
 from openstack_rca.evaluation import dataset
 from openstack_rca.evaluation import runner
+from openstack_rca.models import filesystem
 from openstack_rca.tests import base
 
 
 def _predict(task: str, case: dataset.Case,
-             codemaps: str | None = None) -> dict[str, str]:
-    return {'case_id': case.case_id, **(
+             codemaps: str | None = None) -> tuple[dict[str, str], None]:
+    row = {'case_id': case.case_id, **(
         {'codemaps': codemaps} if codemaps else {})}
+    return row, None
 
 
 class ManageTest(base.TestCase):
@@ -114,6 +119,31 @@ class ManageTest(base.TestCase):
             status, told = self._run()
         self.assertEqual(1, status)
         self.assertIn('This is a bug in openstack_rca: KeyError', told)
+
+    def test_without_the_libraries_of_the_service(self) -> None:
+        (self.data / 'cases.jsonl').write_text(json.dumps(
+            {'case_id': 'c0', 'issue': None,
+             'window': ['2026-11-21T03:00Z', '2026-11-21T03:05Z']}))
+        (self.data / 'truth.jsonl').write_text(
+            '{"case_id": "c0", "failure": false}')
+        model, = pathlib.Path(filesystem.__file__).parent.glob(
+            'data/lstm/*')
+        for library, arguments in (
+                ('numpy', ['train', '--detector', 'lstm', '--from',
+                           str(self.data)]),
+                ('numpy', ['evaluate', 'detection', str(self.data),
+                           '--output', str(self.target)]),
+                ('safetensors', ['model', 'import', str(model)]),
+                ('alembic', ['db', 'version'])):
+            done = subprocess.run(
+                [sys.executable, '-c',
+                 f'import sys; sys.modules[{library!r}] = None\n'
+                 'from openstack_rca.cmd import manage\n'
+                 'sys.exit(manage.run(sys.argv[1:]))', *arguments],
+                stderr=subprocess.PIPE, text=True, check=False)
+            self.assertEqual((1, f'{library} is not installed. Install '
+                              'openstack_rca[engine].\n'),
+                             (done.returncode, done.stderr))
 
     def test_wrong_use(self) -> None:
         for arguments in ([], ['evaluate'], ['evaluate', 'x', 'y'],

@@ -29,10 +29,12 @@ import numpy as np
 from openstack_rca import exception
 from openstack_rca.cmd import manage
 from openstack_rca.detectors import base as detectors
+from openstack_rca.evaluation import charts
 from openstack_rca.evaluation import crossval
 from openstack_rca.evaluation import dataset
 from openstack_rca.evaluation import metrics
 from openstack_rca.evaluation import recordings
+from openstack_rca.evaluation import tables
 from openstack_rca.tests import base
 
 
@@ -209,11 +211,11 @@ class MetricsTest(base.TestCase):
             'g', True, False, False, 'A', 1.0, True)], rounds=10)
         self.assertIsNone(found['recall at 5 % false alarms, all'])
         self.assertIsNone(found['false-alarm rate'])
-        self.assertIn(' - ', metrics.table('t', {'x': found, 'y': found}))
+        self.assertIn(' - ', tables.table('t', {'x': found, 'y': found}))
 
     def test_plot(self) -> None:
-        told = metrics.plot({'<x>': metrics.curve([(1.0, True),
-                                                   (0.0, False)])})
+        told = charts.plot({'<x>': metrics.curve([
+            (1.0, True), (0.0, False)])}, 'recall', 'precision')
         self.assertIn('points="400.0,0.0 400.0,200.0"', told)
         self.assertIn('&lt;x&gt;', told)
 

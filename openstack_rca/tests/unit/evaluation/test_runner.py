@@ -50,6 +50,10 @@ class RunnerTest(base.TestCase):
                 outcome.prediction['case_id'] for outcome in outcomes])
             self.assertIsNone(outcomes[0].error)
             self.assertTrue(outcomes[0].prediction['hypotheses'])
+            self.assertIs(True, outcomes[0].prediction['answered'])
+            self.assertEqual({'hypotheses': [{
+                'component': 'nova-conductor', 'category': 'unknown'}]},
+                outcomes[0].floor)
             self.assertIn('missing.tar.xz', str(outcomes[1].error))
             self.assertEqual({'case_id': 'missing', 'hypotheses': []},
                              outcomes[1].prediction)
@@ -57,7 +61,8 @@ class RunnerTest(base.TestCase):
 
     def test_a_bug_ends_one_case(self) -> None:
         with mock.patch.object(runner, 'predict', autospec=True,
-                               side_effect=[KeyError('x'), {'score': 1}]):
+                               side_effect=[KeyError('x'),
+                                            ({'score': 1}, None)]):
             first, second = runner.run(
                 'detection', [self._case('a'), self._case('b')], 1)
         self.assertIn('KeyError', str(first.error))
