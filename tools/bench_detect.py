@@ -40,8 +40,8 @@ def judge(folder: pathlib.Path) -> dict[str, Any]:
     """Judge all minutes of a store of events.
 
     :param folder: of the store
-    :returns: ``events``, ``seconds``, ``minutes`` and ``bytes``, the most
-        memory that was held
+    :returns: ``events``, ``seconds`` and ``minutes`` of what was timed,
+        and ``bytes``, the most memory that was held
     """
     import polars as pl
 
@@ -61,6 +61,7 @@ def judge(folder: pathlib.Path) -> dict[str, Any]:
         minute=pl.col('timestamp').dt.truncate('1m')).agg(
             pl.len()).collect().drop_nulls().sort('minute').rows()
     seconds, events = 0.0, 0
+    timed = max(0, len(minutes) - _WARM)
     for number, (minute, count) in enumerate(minutes):
         start = time.perf_counter()
         detector.score(base.Recording('minute', store, stores.Query(
@@ -73,7 +74,7 @@ def judge(folder: pathlib.Path) -> dict[str, Any]:
     most = next(int(line.split()[1]) for line in pathlib.Path(
         '/proc/self/status').read_text().splitlines()
         if line.startswith('VmHWM'))
-    return {'events': events, 'seconds': seconds, 'minutes': len(minutes),
+    return {'events': events, 'seconds': seconds, 'minutes': timed,
             'bytes': most << 10}
 
 

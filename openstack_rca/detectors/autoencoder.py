@@ -58,23 +58,16 @@ INPUTS = [
     *(f'{name} share' for name in windows.BINARY)]
 
 
-class AutoencoderDetector(
-        calibration.CalibratedDetector[windows.Window]):
+class AutoencoderDetector(windows.WindowDetector):
     """Judges windows of five minutes by how badly they are rebuilt."""
 
     name = 'autoencoder'
 
     def __init__(self) -> None:
         super().__init__()
-        self._normal: windows.Normal | None = None
         self._network: networks.AutoEncoder | None = None
         #: How large the error of each number is in normal windows.
         self._spread = np.ones(len(INPUTS))
-
-    def _read(self, recording: base.Recording) -> list[
-            tuple[int, windows.Window]]:
-        return [(w.number, w) for w in windows.read(
-            recording.store, recording.query)]
 
     def _learn(self, examples: calibration.Examples[windows.Window],
                settings: base.Settings, progress: base.Progress | None,
@@ -156,11 +149,6 @@ class AutoencoderDetector(
         top = np.sort(errors, 1)[:, -_TOP:].mean(1)
         values: np.ndarray = np.log(top + _LEAST_ERROR).astype(np.float64)
         return values
-
-    def _known(self, parts: Sequence[windows.Window]) -> float:
-        if self._normal is None:
-            raise self.nothing_learned()
-        return self._normal.knows(parts)
 
     def _reasons(self, part: windows.Window) -> pl.DataFrame:
         """The numbers that are rebuilt worst, and what is behind them."""

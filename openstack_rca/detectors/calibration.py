@@ -48,7 +48,7 @@ _COUNTED = 3
 _MARGIN = 1e-3
 _LEAST_SCALE = 0.05
 #: A model that knows less of what is said is of another cloud.
-_AT_HOME = 0.5
+AT_HOME = 0.5
 #: No symptom of a model outdoes an error that says what is broken.
 _MOST_SCORE = 0.7
 
@@ -93,6 +93,20 @@ def limit(values: np.ndarray, share: float) -> float:
     mean = float((above - begin).mean()) if len(above) else 0.0
     return max(float(ordered[place]),
                begin + mean * math.log(_TAIL / max(share, 1e-6)))
+
+
+def usable(corpus: Sequence[base.Recording]) -> tuple[
+        list[base.Recording], bool]:
+    """The recordings that can be learned from.
+
+    :param corpus: what was given
+    :returns: those with a label, where there are labels of both kinds, and
+        those in which nobody is known to have been harmed otherwise;
+        whether there are labels of both kinds
+    """
+    both = {True, False} <= {r.harmed for r in corpus}
+    return [r for r in corpus if (
+        r.harmed is not None if both else r.harmed is not True)], both
 
 
 def held_out(groups: Sequence[str], labels: np.ndarray,
@@ -188,6 +202,55 @@ def check_shapes(arrays: Mapping[str, np.ndarray],
                              f'{shape}')
         if not np.isfinite(arrays[name]).all():
             raise ValueError(f'{name} holds what is no number')
+
+
+def check_told(metadata: Mapping[str, Any],
+               wanted: Mapping[str, Any]) -> None:
+    """Make sure that metadata are of the same form of the same driver.
+
+    :param metadata: that were kept
+    :param wanted: what they have to say
+    :raises KeyError: something is missing
+    :raises ValueError: something is another
+    """
+    for key, value in wanted.items():
+        if metadata[key] != value:
+            raise ValueError(f'its {key} is another')
+
+
+def number(metadata: Mapping[str, Any], key: str) -> float:
+    """A number of metadata.
+
+    :param metadata: that were kept
+    :param key: its name
+    :raises KeyError: it is missing
+    :raises ValueError: it is none; so does TypeError
+    """
+    found = float(metadata[key])
+    if not math.isfinite(found):
+        raise ValueError(f'its {key} is no number')
+    return found
+
+
+def nothing_learned(name: str) -> exception.ModelError:
+    """What is raised before anything was learned.
+
+    :param name: of the driver
+    """
+    return exception.ModelError(
+        name=name, reason='It has learned nothing yet. Train it with '
+        'openstack-rca-manage train, or activate a model.')
+
+
+def foreign(name: str, error: Exception) -> exception.ModelError:
+    """What is raised where the state of a detector cannot be used.
+
+    :param name: of the driver
+    :param error: what is wrong with it
+    """
+    return exception.ModelError(
+        name=name, reason='It is not a model of this version of the '
+        f'detector ({error}). Train it again.')
 
 
 _Part = TypeVar('_Part')
@@ -308,9 +371,7 @@ class CalibratedDetector(base.LearnedDetector, Generic[_Part]):
             checkpoint: pathlib.Path | None = None) -> dict[str, float]:
         """Learn, see the abstract class."""
         self.__init__()  # type: ignore[misc]
-        both = {True, False} <= {r.harmed for r in corpus}
-        corpus = [r for r in corpus if (
-            r.harmed is not None if both else r.harmed is not True)]
+        corpus, both = usable(corpus)
         examples = self._examples(corpus, settings, both, progress)
         told = self._learn(examples, settings, progress, checkpoint)
         values = self._judged(examples)
@@ -362,7 +423,7 @@ class CalibratedDetector(base.LearnedDetector, Generic[_Part]):
         :param recording: of the cloud
         """
         parts = [part for _, part in self._read(recording)]
-        return bool(parts) and self._known(parts) >= _AT_HOME
+        return bool(parts) and self._known(parts) >= AT_HOME
 
     def _examples(self, corpus: Sequence[base.Recording],
                   settings: base.Settings, both: bool,
@@ -409,9 +470,7 @@ class CalibratedDetector(base.LearnedDetector, Generic[_Part]):
 
     def nothing_learned(self) -> exception.ModelError:
         """What is raised before anything was learned."""
-        return exception.ModelError(
-            name=self.name, reason='It has learned nothing yet. Train it '
-            'with openstack-rca-manage train, or activate a model.')
+        return nothing_learned(self.name)
 
     def state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """What was learned, see the abstract class."""
@@ -424,26 +483,15 @@ class CalibratedDetector(base.LearnedDetector, Generic[_Part]):
                    metadata: Mapping[str, Any]) -> Self:
         """A detector that has learned, see the abstract class."""
         try:
-            for key, wanted in (('driver', cls.name),
-                                ('version', cls.version)):
-                if metadata[key] != wanted:
-                    raise ValueError(f'its {key} is another')
+            check_told(metadata, {'driver': cls.name,
+                                  'version': cls.version})
             self = cls()
-            self._threshold = _number(metadata, 'threshold')
-            self._scale = _number(metadata, 'scale')
+            self._threshold = number(metadata, 'threshold')
+            self._scale = number(metadata, 'scale')
             if self._scale <= 0:
                 raise ValueError('its scale is not positive')
             self._take(arrays, metadata)
             return self
         except (KeyError, TypeError, ValueError, AttributeError,
                 IndexError) as error:
-            raise exception.ModelError(
-                name=cls.name, reason=f'It is not a model of this version '
-                f'of the detector ({error}). Train it again.') from error
-
-
-def _number(metadata: Mapping[str, Any], key: str) -> float:
-    number = float(metadata[key])
-    if not math.isfinite(number):
-        raise ValueError(f'its {key} is no number')
-    return number
+            raise foreign(cls.name, error) from error

@@ -24,7 +24,6 @@ from collections.abc import Sequence
 import dataclasses
 import datetime
 import importlib.metadata
-import math
 import pathlib
 from typing import Any
 from typing import ClassVar
@@ -78,9 +77,7 @@ class EnsembleDetector(base.LearnedDetector):
             checkpoint: pathlib.Path | None = None) -> dict[str, float]:
         """Learn, see the abstract class."""
         self.__init__()  # type: ignore[misc]
-        both = {True, False} <= {r.harmed for r in corpus}
-        corpus = [r for r in corpus if (
-            r.harmed is not None if both else r.harmed is not True)]
+        corpus, both = calibration.usable(corpus)
         learned, held = self._divided(corpus, settings)
         told: dict[str, float] = {}
         for place, name in enumerate(self.MEMBERS):
@@ -165,9 +162,7 @@ class EnsembleDetector(base.LearnedDetector):
 
     def _check(self) -> None:
         if not self._members:
-            raise exception.ModelError(
-                name=_NAME, reason='It has learned nothing yet. Train it '
-                'with openstack-rca-manage train, or activate a model.')
+            raise calibration.nothing_learned(_NAME)
 
     def _logits(self, recording: base.Recording) -> np.ndarray:
         """How far each member is from its threshold."""
@@ -241,16 +236,13 @@ class EnsembleDetector(base.LearnedDetector):
             return cls._restored(arrays, metadata)
         except (KeyError, TypeError, ValueError, AttributeError,
                 exception.DriverNotFound, exception.InvalidInput) as error:
-            raise exception.ModelError(
-                name=_NAME, reason=f'It is not a model of this version of '
-                f'the detector ({error}). Train it again.') from error
+            raise calibration.foreign(_NAME, error) from error
 
     @classmethod
     def _restored(cls, arrays: Mapping[str, np.ndarray],
                   metadata: Mapping[str, Any]) -> Self:
-        for key, wanted in (('driver', _NAME), ('version', _VERSION)):
-            if metadata[key] != wanted:
-                raise ValueError(f'its {key} is another')
+        calibration.check_told(metadata, {'driver': _NAME,
+                                          'version': _VERSION})
         self = cls()
         names = [str(name) for name in metadata['order']]
         if not names or sorted(names) != sorted(metadata['members']):
@@ -266,11 +258,8 @@ class EnsembleDetector(base.LearnedDetector):
         self._weights = rest['weights'].astype(np.float64)
         if (self._weights < 0).any():
             raise ValueError('a weight is negative')
-        for key in ('bias', 'threshold'):
-            number = float(metadata[key])
-            if not math.isfinite(number):
-                raise ValueError(f'its {key} is no number')
-            setattr(self, f'_{key}', number)
+        self._bias = calibration.number(metadata, 'bias')
+        self._threshold = calibration.number(metadata, 'threshold')
         return self
 
 

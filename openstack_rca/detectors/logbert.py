@@ -40,6 +40,7 @@ from openstack_rca import exception
 from openstack_rca.detectors import base
 from openstack_rca.detectors import calibration
 from openstack_rca.detectors import features
+from openstack_rca.detectors import keys
 from openstack_rca.detectors import meaning
 
 if TYPE_CHECKING:
@@ -55,11 +56,6 @@ _MOST_KEYS = 4000
 _MOST_SEQUENCES = 20000
 #: Steps of an epoch, at least.
 _STEPS = 32
-#: Numbers of a text's meaning, and their weight beside the flags.
-_MEANING = 32
-_MEANING_WEIGHT = 0.3
-_FLAGS = 8
-_INPUTS = _FLAGS + _MEANING
 _WIDTH = 64
 _HEADS = 4
 _LAYERS = 2
@@ -87,12 +83,6 @@ _SUSPECTS = 8
 #: Kinds of keys: five levels, answers, and those of 400 or more.
 _KINDS = 7
 
-_KEY = {'key': pl.String(), 'binary': pl.String(), 'words': pl.String(),
-        'level': pl.UInt8(), 'status': pl.UInt16(),
-        'traceback': pl.Boolean(), 'access': pl.Boolean(),
-        'get': pl.Boolean()}
-
-
 class LogbertDetector(calibration.CalibratedDetector[features.Tables]):
     """Judges five minutes by the messages that were not to be expected."""
 
@@ -100,10 +90,10 @@ class LogbertDetector(calibration.CalibratedDetector[features.Tables]):
 
     def __init__(self) -> None:
         super().__init__()
-        self._space = meaning.Space(_MEANING)
+        self._space = meaning.Space(keys.MEANING)
         self._keys: dict[str, int] = {}
         self._words: list[str] = []
-        self._inputs = np.zeros((0, _INPUTS), np.float32)
+        self._inputs = np.zeros((0, keys.INPUTS), np.float32)
         #: How often each key is not expected in quiet times.
         self._hard = np.zeros(0)
         #: How many keys of each kind that nobody knows a quiet part has.
@@ -132,20 +122,16 @@ class LogbertDetector(calibration.CalibratedDetector[features.Tables]):
         learned, apart = (
             [t for (_, t), out in zip(examples.normal, held, strict=True)
              if out is wanted] for wanted in (np.False_, np.True_))
-        keys = pl.concat([pl.DataFrame(schema=_KEY)] + [
-            t.keys.select(list(_KEY)) for t in learned])
-        keys = keys.group_by('key').agg(
-            *(pl.col(name).first() for name in list(_KEY)[1:]),
-            docs=pl.len()).filter(pl.col('docs') >= _LEAST_SEEN).sort(
-                'docs', 'key', descending=[True, False]).head(_MOST_KEYS)
-        if keys.height < 2:
+        known = keys.often([t.keys for t in learned], _LEAST_SEEN,
+                           _MOST_KEYS)
+        if known.height < 2:
             raise exception.InvalidInput(
                 reason='There is too little to learn from: hardly a message '
                 'is said more than once. Add recordings.')
-        self._keys = {key: n for n, key in enumerate(keys['key'])}
-        self._words = keys['words'].to_list()
-        self._space.learn(sorted(set(_texts(keys))))
-        self._inputs = self._described(keys)
+        self._keys = {key: n for n, key in enumerate(known['key'])}
+        self._words = known['words'].to_list()
+        self._space.learn(sorted(set(keys.texts(known))))
+        self._inputs = keys.described(known, self._space)
         sequences, out = self._distinct(learned, apart)
         # What is said again and again is one sequence: an epoch is short.
         settings = dataclasses.replace(settings, batch=max(1, min(
@@ -214,19 +200,6 @@ class LogbertDetector(calibration.CalibratedDetector[features.Tables]):
 
     # Judging
 
-    def _described(self, keys: pl.DataFrame,
-                   most: int | None = None) -> np.ndarray:
-        """Keys as the network sees them."""
-        level, status = pl.col('level'), pl.col('status')
-        flags = keys.select(
-            level >= 40, level.eq(30).alias('warning'),
-            level.eq(20).alias('info'), 'traceback', 'access', 'get',
-            status.ge(500).alias('failed'),
-            status.is_between(400, 499).alias('refused')).cast(
-                pl.Float32).to_numpy().reshape(-1, _FLAGS)
-        return np.concatenate([flags, self._space.place(
-            _texts(keys), most) * _MEANING_WEIGHT], 1).astype(np.float32)
-
     def _told(self, read: features.Tables) -> tuple[
             pl.DataFrame, np.ndarray]:
         """What each key of each distinct sequence was expected to be.
@@ -244,12 +217,12 @@ class LogbertDetector(calibration.CalibratedDetector[features.Tables]):
         from openstack_rca.detectors import training
         known = len(self._keys)
         number = _numbers(read)
-        strange = read.keys.select(list(_KEY)).filter(
+        strange = read.keys.select(*keys.SCHEMA).filter(
             ~pl.col('key').is_in(list(self._keys)))
         place = self._keys | {
             key: known + n for n, key in enumerate(strange['key'])}
         table = torch.from_numpy(np.concatenate([
-            self._inputs, self._described(strange, _MOST_NEW)]))
+            self._inputs, keys.described(strange, self._space, _MOST_NEW)]))
         rows = list(dict.fromkeys(
             tuple(ks) for ks in _sequences(read)['ks']))
         padded = np.full((len(rows), _LENGTH), -1, np.int64)
@@ -363,16 +336,16 @@ class LogbertDetector(calibration.CalibratedDetector[features.Tables]):
             raise ValueError('keys and words do not fit each other')
         made = network()
         calibration.check_shapes(arrays, {
-            'inputs': (count, _INPUTS), 'hard': (count,),
+            'inputs': (count, keys.INPUTS), 'hard': (count,),
             'new': (_KINDS,), 'radius': (1,),
             'space.center': (meaning.WIDTH,),
-            'space.axes': (meaning.WIDTH, _MEANING),
-            'space.places': (len(metadata['texts']), _MEANING),
+            'space.axes': (meaning.WIDTH, keys.MEANING),
+            'space.places': (len(metadata['texts']), keys.MEANING),
             **networks.shapes(made)})
         self._space = meaning.Space.from_state(
             {name.removeprefix('space.'): array
              for name, array in arrays.items()
-             if name.startswith('space.')}, metadata['texts'], _MEANING)
+             if name.startswith('space.')}, metadata['texts'], keys.MEANING)
         self._inputs = arrays['inputs'].astype(np.float32)
         self._hard = arrays['hard'].astype(np.float64)
         self._new = arrays['new'].astype(np.float64)
@@ -386,15 +359,8 @@ class LogbertDetector(calibration.CalibratedDetector[features.Tables]):
 def network() -> 'networks.KeyNetwork':
     """The network before it has learned."""
     from openstack_rca.detectors import networks
-    return networks.KeyNetwork(_INPUTS, _LENGTH, _WIDTH, _HEADS, _LAYERS,
-                               _DROPOUT)
-
-
-def _texts(keys: pl.DataFrame) -> list[str]:
-    """What keys are embedded as."""
-    return keys.select(pl.format(
-        '{}: {}', pl.col('binary').fill_null(''), 'words')).to_series(
-            ).to_list()
+    return networks.KeyNetwork(keys.INPUTS, _LENGTH, _WIDTH, _HEADS,
+                               _LAYERS, _DROPOUT)
 
 
 def _kind() -> pl.Expr:

@@ -32,7 +32,6 @@ from collections.abc import Sequence
 import copy
 import dataclasses
 import datetime
-import math
 import pathlib
 from typing import Any
 from typing import Self
@@ -87,8 +86,6 @@ _CUT_SECONDS = 60.0
 _LEAST_GROUPS = 3
 _BLOCK = 5
 _LEAST_BLOCKS = 10
-#: Windows that a threshold can be set by, at least.
-_LEAST_WINDOWS = 4
 #: The share of normal recordings in which a feature is what it usually is.
 _USUAL = 0.95
 #: Folds in which what is said next is learned and judged.
@@ -96,13 +93,10 @@ _FOLDS = 4
 #: Windows that an analysis judges, and those that tell what is normal.
 _MOST_JUDGED = 30
 _MOST_SETTLED = 120
-#: A baseline that knows less of what is said is of another cloud.
-_AT_HOME = 0.5
 _QUIET = datetime.timedelta(days=1)
 _INSTANT = datetime.timedelta(microseconds=1)
 
-#: No symptom of a model outdoes an error that says what is broken.
-_MOST_SCORE = 0.7
+#: Messages that each of both LSTMs tells.
 _SUSPECTS = 3
 #: Windows that symptoms are told of.
 _EXPLAINED = 3
@@ -158,7 +152,8 @@ class LstmDetector(base.LearnedDetector):
         read = [t for _, t in features.windows(
             view.store, query, self._window or _CUT_SECONDS, _MOST_JUDGED)]
         if self._baseline is None or read and not any(
-                self._baseline.knows(t) >= _AT_HOME for t in read):
+                self._baseline.knows(t) >= calibration.AT_HOME
+                for t in read):
             judge = self._at_home(view)
         if judge is None or not read:
             return base.no_symptoms()
@@ -183,7 +178,8 @@ class LstmDetector(base.LearnedDetector):
     def knows(self, recording: base.Recording) -> bool:
         """Whether most of what is said was learned, see the class above."""
         return self._baseline is not None and self._baseline.knows(
-            features.tables(recording.store, recording.query)) >= _AT_HOME
+            features.tables(recording.store, recording.query)
+        ) >= calibration.AT_HOME
 
     def score(self, recording: base.Recording) -> float:
         """How likely it is that users were harmed, from 0 to 1.
@@ -201,9 +197,7 @@ class LstmDetector(base.LearnedDetector):
             checkpoint: pathlib.Path | None = None) -> dict[str, float]:
         """Learn, see the abstract class."""
         self.__init__()  # type: ignore[misc]
-        both = {True, False} <= {r.harmed for r in corpus}
-        corpus = [r for r in corpus if (
-            r.harmed is not None if both else r.harmed is not True)]
+        corpus, both = calibration.usable(corpus)
         # A window of a recording in which users were harmed need not be
         # the one in which they were.
         self._window = 0.0 if both else _CUT_SECONDS
@@ -230,7 +224,7 @@ class LstmDetector(base.LearnedDetector):
         # compared with.
         judged = held if both else np.ones(len(held), bool)
         self._threshold = calibration.limit(logits[judged & ~labels],
-                                 settings.false_alarms)
+                                            settings.false_alarms)
         alarmed = (logits > self._threshold)[judged]
         harmed = labels[judged]
         figures |= calibration.figures(alarmed, harmed, both)
@@ -241,7 +235,7 @@ class LstmDetector(base.LearnedDetector):
         """Keep the weights and learn anew what is normal, see above."""
         # What was learned from whole recordings judges whole ones.
         if self._window or self._baseline is None \
-                or len(normal) < _LEAST_WINDOWS:
+                or len(normal) < calibration.LEAST_NORMAL:
             self._window = _CUT_SECONDS
         examples = self._read(normal, None, _MOST_SETTLED)
         self._check(len(examples))
@@ -259,11 +253,11 @@ class LstmDetector(base.LearnedDetector):
     @staticmethod
     def _check(normal: int) -> None:
         """Make sure that there are enough examples of what is normal."""
-        if normal < _LEAST_WINDOWS:
+        if normal < calibration.LEAST_NORMAL:
             raise exception.InvalidInput(
                 reason='There is too little to learn from: at least '
-                f'{_LEAST_WINDOWS} recordings, or minutes, in which nobody '
-                'was harmed are needed.')
+                f'{calibration.LEAST_NORMAL} recordings, or minutes, in '
+                'which nobody was harmed are needed.')
 
     def _read(self, corpus: Sequence[base.Recording],
               progress: base.Progress | None,
@@ -378,9 +372,7 @@ class LstmDetector(base.LearnedDetector):
 
     def _logit(self, read: features.Tables) -> float:
         if self._baseline is None:
-            raise exception.ModelError(
-                name=_NAME, reason='It has learned nothing yet. Train it '
-                'with openstack-rca-manage train, or activate a model.')
+            raise calibration.nothing_learned(_NAME)
         row = features.squash(features.values(read, self._baseline))
         return self._wide(row) + self._deep(read)
 
@@ -448,24 +440,15 @@ class LstmDetector(base.LearnedDetector):
         adds = pl.DataFrame({'feature': list(parts),
                              'adds': [float(v) for v in parts.values()]})
         told = features.explain(read, self._baseline).join(
-            adds, on='feature', maintain_order='left').filter(
-                pl.col('adds') > 0)
+            adds, on='feature', maintain_order='left')
         told = pl.concat([told.with_columns(why=pl.format(
             '{} ({})', 'why', 'feature')), self._suspects(read),
             self._surprises(read)])
-        most = told['adds'].max()
-        if not isinstance(most, float):
-            return base.no_symptoms()
-        return told.with_columns(
-            sign=pl.lit('model'),
-            score=(pl.col('adds') / most * score).clip(0, 1) * _MOST_SCORE
-        ).select(list(base.SYMPTOMS)).sort(
-            'score', 'since', descending=[True, False]).cast(
-                base.SYMPTOMS)  # type: ignore[arg-type]
+        return calibration.symptoms(told, score)
 
     def _suspects(self, read: features.Tables) -> pl.DataFrame:
         """The messages that raise the logit of the sequence most."""
-        shape = pl.Schema({**features.EXPLAINED, 'adds': pl.Float64()})
+        shape = pl.Schema(calibration.REASONS)
         if self._network is None or self._baseline is None:
             return pl.DataFrame(schema=shape)
         import torch
@@ -490,7 +473,7 @@ class LstmDetector(base.LearnedDetector):
 
     def _surprises(self, read: features.Tables) -> pl.DataFrame:
         """The messages that were least expected."""
-        shape = pl.Schema({**features.EXPLAINED, 'adds': pl.Float64()})
+        shape = pl.Schema(calibration.REASONS)
         if not self._next.learned or read.start is None:
             return pl.DataFrame(schema=shape)
         told = self._next.judge(read)
@@ -512,8 +495,7 @@ class LstmDetector(base.LearnedDetector):
         :raises ModelError: nothing was learned
         """
         if self._baseline is None:
-            raise exception.ModelError(
-                name=_NAME, reason='It has learned nothing yet.')
+            raise calibration.nothing_learned(_NAME)
         kept, told = self._baseline.state()
         arrays = {f'baseline.{name}': a for name, a in kept.items()}
         arrays |= {'scale': self._scale, 'weights': self._weights,
@@ -522,11 +504,10 @@ class LstmDetector(base.LearnedDetector):
         arrays |= {f'next.{name}': a for name, a in following.items()}
         texts: list[str] = []
         if self._network is not None:
+            from openstack_rca.detectors import networks
             placed, texts = self._space.state()
             arrays |= {f'space.{name}': a for name, a in placed.items()}
-            arrays |= {f'network.{name}': tensor.detach().cpu().numpy()
-                       for name, tensor
-                       in self._network.state_dict().items()}
+            arrays |= networks.arrays(self._network)
         return arrays, {
             'driver': _NAME, 'version': _VERSION,
             'features': list(features.FEATURES), 'baseline': told,
@@ -541,40 +522,29 @@ class LstmDetector(base.LearnedDetector):
         try:
             return cls._restored(arrays, metadata)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise exception.ModelError(
-                name=_NAME, reason=f'It is not a model of this version of '
-                f'the detector ({error}). Train it again.') from error
+            raise calibration.foreign(_NAME, error) from error
 
     @classmethod
     def _restored(cls, arrays: Mapping[str, np.ndarray],
                   metadata: Mapping[str, Any]) -> Self:
-        for name, wanted in (('driver', _NAME), ('version', _VERSION),
-                             ('features', list(features.FEATURES))):
-            if metadata[name] != wanted:
-                raise ValueError(f'its {name} is another')
+        calibration.check_told(metadata, {
+            'driver': _NAME, 'version': _VERSION,
+            'features': list(features.FEATURES)})
         self = cls()
         count = len(features.FEATURES)
         shapes: dict[str, tuple[int, ...]] = {
             'scale': (count,), 'weights': (count,), 'usual': (count,)}
         network = None
         if metadata['sequence']:
+            from openstack_rca.detectors import networks
             network = _network()
-            shapes |= {f'network.{name}': tuple(tensor.shape)
-                       for name, tensor in network.state_dict().items()}
+            shapes |= networks.shapes(network)
         rest = dict(arrays)
         own, following, placed = (
             {name.removeprefix(prefix): rest.pop(name)
              for name in arrays if name.startswith(prefix)}
             for prefix in ('baseline.', 'next.', 'space.'))
-        if rest.keys() != shapes.keys():
-            raise ValueError('arrays are missing or foreign: ' + ', '.join(
-                sorted(rest.keys() ^ shapes.keys())))
-        for name, shape in shapes.items():
-            if rest[name].shape != shape:
-                raise ValueError(f'{name} is of shape {rest[name].shape}, '
-                                 f'not {shape}')
-            if not np.isfinite(rest[name]).all():
-                raise ValueError(f'{name} holds what is no number')
+        calibration.check_shapes(rest, shapes)
         if (rest['scale'] <= 0).any() or (rest['weights'] < 0).any():
             raise ValueError('a scale or a weight is negative')
         self._baseline = features.Baseline.from_state(
@@ -584,18 +554,11 @@ class LstmDetector(base.LearnedDetector):
         self._usual = rest['usual'].astype(np.float64)
         self._next = next_event.NextEvents.from_state(
             following, metadata['next'])
-        for name in ('bias', 'threshold', 'window'):
-            number = float(metadata[name])
-            if not math.isfinite(number):
-                raise ValueError(f'{name} is no number')
-            setattr(self, f'_{name}', number)
+        self._bias = calibration.number(metadata, 'bias')
+        self._threshold = calibration.number(metadata, 'threshold')
+        self._window = calibration.number(metadata, 'window')
         if network is not None:
-            import torch
-            network.load_state_dict({
-                name: torch.from_numpy(np.array(
-                    rest[f'network.{name}'], np.float32))
-                for name in network.state_dict()})
-            network.eval()
+            networks.load(network, rest)
             self._network = network
             self._space = meaning.Space.from_state(
                 placed, metadata['texts'], _MEANING)

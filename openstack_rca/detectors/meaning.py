@@ -73,6 +73,18 @@ def embed(texts: Sequence[str]) -> np.ndarray:
             -1, WIDTH)
 
 
+def embed_fresh(texts: Sequence[str]) -> np.ndarray:
+    """The meaning of texts, of which nothing is remembered.
+
+    :param texts: of any length; the first 256 tokens count
+    :returns: a row of length 1 for each
+    :raises ModelError: a library is not installed
+    """
+    with _LOCK:
+        return np.asarray(_embedder().encode(list(texts)),
+                          np.float32).reshape(-1, WIDTH)
+
+
 class Space:
     """A few numbers for each text: the directions in which texts differ.
 

@@ -35,7 +35,9 @@ import numpy as np
 import polars as pl
 
 from openstack_rca.detectors import base
+from openstack_rca.detectors import calibration
 from openstack_rca.detectors import features
+from openstack_rca.detectors import keys
 from openstack_rca.detectors import meaning
 
 if TYPE_CHECKING:
@@ -50,11 +52,6 @@ _LEAST_SEEN = 2
 _MOST_KEYS = 4000
 #: Distinct sequences that are learned from, the most frequent ones.
 _MOST_SEQUENCES = 20000
-#: Numbers of a text's meaning, and their weight beside the flags.
-_MEANING = 32
-_MEANING_WEIGHT = 0.3
-_FLAGS = 8
-_INPUTS = _FLAGS + _MEANING
 _WIDTH = 64
 _LAYERS = 2
 _DROPOUT = 0.1
@@ -80,10 +77,10 @@ class NextEvents:
     """Predicts keys, and tells which ones were not to be expected."""
 
     def __init__(self) -> None:
-        self._space = meaning.Space(_MEANING)
+        self._space = meaning.Space(keys.MEANING)
         self._keys: dict[str, int] = {}
         self._words: list[str] = []
-        self._inputs = np.zeros((0, _INPUTS), np.float32)
+        self._inputs = np.zeros((0, keys.INPUTS), np.float32)
         #: The surprise of each key in quiet times.
         self._usual = np.zeros(0)
         #: The sum of a window's surprises in quiet times.
@@ -117,19 +114,14 @@ class NextEvents:
         import torch
 
         from openstack_rca.detectors import training
-        keys = pl.concat([t.keys.select(_KEY) for t in read] or [_no_keys()])
-        keys = keys.group_by('key').agg(
-            pl.len().alias('docs'), *(pl.col(name).first()
-                                      for name in _KEY[1:])).filter(
-            pl.col('docs') >= _LEAST_SEEN).sort(
-                'docs', 'key', descending=[True, False]).head(_MOST_KEYS)
+        known = keys.often([t.keys for t in read], _LEAST_SEEN, _MOST_KEYS)
         count = len(np.unique(folds))
-        if keys.height < 2 or count < 2:
+        if known.height < 2 or count < 2:
             return {}
-        self._keys = {key: n for n, key in enumerate(keys['key'])}
-        self._words = _texts(keys)
+        self._keys = {key: n for n, key in enumerate(known['key'])}
+        self._words = keys.texts(known)
         self._space.learn(sorted(set(self._words)))
-        self._inputs = self._described(keys)
+        self._inputs = keys.described(known, self._space)
         found = [_sequences(t) for t in read]
         told: list[tuple[int, pl.DataFrame]] = []
         figures: list[dict[str, float]] = []
@@ -238,14 +230,14 @@ class NextEvents:
         rows = _sequences(read).unique('sequence', maintain_order=True)
         if rows.is_empty():
             return pl.DataFrame(schema=shape)
-        local = read.keys.select('k', 'key', *_KEY[1:])
+        local = read.keys.select('k', *keys.SCHEMA)
         number = dict(zip(local['k'], local['key'], strict=True))
         strange = local.filter(~pl.col('key').is_in(list(self._keys)))
         place = {key: len(self._keys) + n
                  for n, key in enumerate(strange['key'])}
         place |= self._keys
-        table = np.concatenate([self._inputs, self._described(
-            strange, _MOST_NEW)])
+        table = np.concatenate([self._inputs, keys.described(
+            strange, self._space, _MOST_NEW)])
         ks = [list(row) for row in rows['ks']]
         padded = np.full((len(ks), _LENGTH), -1, np.int64)
         for n, row in enumerate(ks):
@@ -266,20 +258,6 @@ class NextEvents:
             'v': [int(padded[n, m]) for n, m in at],
             'surprise': [float(surprise[n, m]) for n, m in at],
             'best': [int(best[n, m]) for n, m in at]}, schema=shape)
-
-    def _described(self, keys: pl.DataFrame,
-                   most: int | None = None) -> np.ndarray:
-        """Keys as the network sees them."""
-        level, status = pl.col('level'), pl.col('status')
-        flags = keys.select(
-            level >= 40, level.eq(30).alias('warning'),
-            level.eq(20).alias('info'), pl.col('traceback'),
-            pl.col('access'), pl.col('get'),
-            status.ge(500).alias('failed'),
-            status.is_between(400, 499).alias('refused')).cast(
-                pl.Float32).to_numpy().reshape(-1, _FLAGS)
-        return np.concatenate([flags, self._space.place(
-            _texts(keys), most) * _MEANING_WEIGHT], 1).astype(np.float32)
 
     def _distinct(self, read: Sequence[features.Tables],
                   found: Sequence[pl.DataFrame], held: np.ndarray) -> tuple[
@@ -313,11 +291,11 @@ class NextEvents:
         """What was learned: arrays, and what else JSON can hold."""
         if self._network is None:
             return {}, {}
+        from openstack_rca.detectors import networks
         arrays, texts = self._space.state()
         arrays = {f'space.{name}': array for name, array in arrays.items()}
         arrays |= {'inputs': self._inputs, 'usual': self._usual}
-        arrays |= {f'network.{name}': tensor.detach().cpu().numpy()
-                   for name, tensor in self._network.state_dict().items()}
+        arrays |= networks.arrays(self._network)
         return arrays, {'keys': list(self._keys), 'words': self._words,
                         'texts': texts, 'often': self._often}
 
@@ -334,59 +312,28 @@ class NextEvents:
         self = cls()
         if not metadata and not arrays:
             return self
-        import torch
+        from openstack_rca.detectors import networks
         self._keys = {str(key): n for n, key in enumerate(metadata['keys'])}
         self._words = [str(text) for text in metadata['words']]
-        self._often = float(metadata['often'])
-        if not math.isfinite(self._often):
-            raise ValueError('often is no number')
+        self._often = calibration.number(metadata, 'often')
         count = len(self._keys)
         network = _network()
-        shapes: dict[str, tuple[int, ...]] = {
-            'inputs': (count, _INPUTS), 'usual': (count,)}
-        shapes |= {f'network.{name}': tuple(tensor.shape)
-                   for name, tensor in network.state_dict().items()}
         own = {name: array for name, array in arrays.items()
                if not name.startswith('space.')}
-        if own.keys() != shapes.keys() or len(self._words) != count:
-            raise ValueError('arrays of the next events are missing or '
-                             'foreign')
-        for name, shape in shapes.items():
-            if own[name].shape != shape or not np.isfinite(own[name]).all():
-                raise ValueError(f'{name} is not of shape {shape}, or holds '
-                                 'what is no number')
+        if len(self._words) != count:
+            raise ValueError('keys and words do not fit each other')
+        calibration.check_shapes(own, {
+            'inputs': (count, keys.INPUTS), 'usual': (count,),
+            **networks.shapes(network)})
         self._space = meaning.Space.from_state(
             {name.removeprefix('space.'): array
              for name, array in arrays.items()
-             if name.startswith('space.')}, metadata['texts'], _MEANING)
+             if name.startswith('space.')}, metadata['texts'], keys.MEANING)
         self._inputs = own['inputs'].astype(np.float32)
         self._usual = own['usual'].astype(np.float64)
-        network.load_state_dict({
-            name: torch.from_numpy(np.array(
-                own[f'network.{name}'], np.float32))
-            for name in network.state_dict()})
-        network.eval()
+        networks.load(network, own)
         self._network = network
         return self
-
-
-_KEY = ('key', 'binary', 'words', 'level', 'status', 'traceback', 'access',
-        'get')
-
-
-def _no_keys() -> pl.DataFrame:
-    return pl.DataFrame(schema={
-        'key': pl.String(), 'binary': pl.String(), 'words': pl.String(),
-        'level': pl.UInt8(), 'status': pl.UInt16(),
-        'traceback': pl.Boolean(), 'access': pl.Boolean(),
-        'get': pl.Boolean()})
-
-
-def _texts(keys: pl.DataFrame) -> list[str]:
-    """What keys are embedded as."""
-    return keys.select(pl.format(
-        '{}: {}', pl.col('binary').fill_null(''), 'words')).to_series(
-            ).to_list()
 
 
 def _part(progress: base.Progress | None, number: int,
@@ -402,7 +349,7 @@ def _part(progress: base.Progress | None, number: int,
 
 def _network() -> 'training.NextNetwork':
     from openstack_rca.detectors import training
-    return training.NextNetwork(_INPUTS, _WIDTH, _LAYERS, _DROPOUT)
+    return training.NextNetwork(keys.INPUTS, _WIDTH, _LAYERS, _DROPOUT)
 
 
 def _sequences(read: features.Tables) -> pl.DataFrame:

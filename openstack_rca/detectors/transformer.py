@@ -51,22 +51,15 @@ _RECORDS = 3
 _DEVIATING = 2
 
 
-class TransformerDetector(
-        calibration.CalibratedDetector[windows.Window]):
+class TransformerDetector(windows.WindowDetector):
     """Judges windows of five minutes by their steps."""
 
     name = 'transformer'
 
     def __init__(self) -> None:
         super().__init__()
-        self._normal: windows.Normal | None = None
         self._network: networks.WindowNetwork | None = None
         self._labelled = False
-
-    def _read(self, recording: base.Recording) -> list[
-            tuple[int, windows.Window]]:
-        return [(w.number, w) for w in windows.read(
-            recording.store, recording.query)]
 
     def _learn(self, examples: calibration.Examples[windows.Window],
                settings: base.Settings, progress: base.Progress | None,
@@ -123,11 +116,6 @@ class TransformerDetector(
     def _unit(self, normal: np.ndarray) -> float:
         """Logits are in a unit of their own."""
         return 1.0 if self._labelled else super()._unit(normal)
-
-    def _known(self, parts: Sequence[windows.Window]) -> float:
-        if self._normal is None:
-            raise self.nothing_learned()
-        return self._normal.knows(parts)
 
     def attention(self, window: windows.Window) -> np.ndarray:
         """How much each step of a window is attended to, 1 in all.

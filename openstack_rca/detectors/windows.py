@@ -37,6 +37,7 @@ from typing import Self
 import numpy as np
 import polars as pl
 
+from openstack_rca.detectors import base
 from openstack_rca.detectors import calibration
 from openstack_rca.detectors import features
 from openstack_rca.events import schema
@@ -718,6 +719,23 @@ def restored(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any],
     return Normal.from_state({
         name.removeprefix('normal.'): array for name, array
         in arrays.items() if name.startswith('normal.')}, told)
+
+
+class WindowDetector(calibration.CalibratedDetector[Window]):
+    """A detector whose parts are windows of five minutes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._normal: Normal | None = None
+
+    def _read(self, recording: base.Recording) -> list[tuple[int, Window]]:
+        return [(w.number, w) for w in read(recording.store,
+                                            recording.query)]
+
+    def _known(self, parts: Sequence[Window]) -> float:
+        if self._normal is None:
+            raise self.nothing_learned()
+        return self._normal.knows(parts)
 
 
 def stands_out(groups: int) -> pl.Expr:

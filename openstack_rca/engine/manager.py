@@ -387,9 +387,11 @@ class Manager:
         if not worker.send(told):
             raise EOFError
         limit, option = settings.job_timeout, '[engine] job_timeout'
+        advice = 'Ask about a shorter time.'
         if item.kind == 'train':
             limit = conf.CONF.models.train_timeout
             option = '[models] train_timeout'
+            advice = 'Train on a shorter time, with since and until.'
         # The time of a job begins when its process does.
         end = time.monotonic() + limit
         started = time.monotonic()
@@ -417,12 +419,11 @@ class Manager:
             if held > settings.job_memory:
                 self._limit(item, worker, f'It needs more than '
                             f'{settings.job_memory >> 20} MiB of memory '
-                            '([engine] job_memory). Ask about a shorter '
-                            'time.')
+                            f'([engine] job_memory). {advice}')
                 return None
             if now > max(end, started + min(limit, _START)):
                 self._limit(item, worker, f'It took more than {limit} s '
-                            f'({option}). Ask about a shorter time.')
+                            f'({option}). {advice}')
                 return None
 
     def _limit(self, item: jobs.Claim, worker: child.Child,

@@ -16,6 +16,7 @@ from unittest import mock
 import numpy as np
 
 from openstack_rca.detectors import features
+from openstack_rca.detectors import keys
 from openstack_rca.detectors import logbert
 from openstack_rca.detectors import meaning
 from openstack_rca.tests.unit.detectors import learned
@@ -104,7 +105,7 @@ class LogbertTestCase(learned.Cases, learned.LearnedTestCase):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(1)
             network = logbert.network()
-            table = torch.randn(5, logbert._INPUTS).numpy()
+            table = torch.randn(5, keys.INPUTS).numpy()
             lesson = networks.HiddenKeys(
                 np.array([[0, 1, 2, -1], [3, 4, -1, -1]]), table, 0.1)
             rows = torch.arange(2)

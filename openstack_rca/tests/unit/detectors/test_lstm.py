@@ -11,14 +11,11 @@
 # under the License.
 """The detector with an LSTM: what it learns, keeps, refuses and says."""
 
-from collections.abc import Sequence
 import datetime
 import importlib.metadata
 import subprocess
 import sys
-from typing import Any
 from unittest import mock
-import zlib
 
 import numpy as np
 
@@ -28,6 +25,7 @@ from openstack_rca.detectors import features
 from openstack_rca.detectors import lstm
 from openstack_rca.detectors import meaning
 from openstack_rca.tests import base
+from openstack_rca.tests.unit.detectors import learned
 from openstack_rca.tests.unit.detectors import runs
 
 SETTINGS = detectors.Settings(learning_rate=0.01, epochs=6, device='cpu')
@@ -36,35 +34,16 @@ SETTINGS = detectors.Settings(learning_rate=0.01, epochs=6, device='cpu')
 EMBEDDER = meaning._embedder
 
 
-class Encoder:
-    """Gives a text always the same place, and counts what it is asked.
-
-    It stands in for the real one, whose model takes seconds to load.
-    """
-
-    def __init__(self) -> None:
-        self.asked: list[str] = []
-
-    def encode(self, texts: Sequence[str], **_more: Any) -> np.ndarray:
-        self.asked += texts
-        rows = np.stack([np.random.default_rng(
-            zlib.crc32(text.encode())).normal(size=384) for text in texts])
-        made: np.ndarray = rows / np.linalg.norm(rows, axis=1)[:, None]
-        return made
-
-
 def odd(number: int) -> runs.Run:
-    """A run in which a server gets lost, with a word about it."""
-    at = number * runs.APART + 20
-    return runs.Run(number, silent=[2], stuck=[2], compute=[runs.line(
-        at, 'nova.virt.driver', 'the domain vanished', 'WARNING')])
+    """A run in which a server gets lost, with a mild word about it."""
+    return learned.odd(number, 'WARNING')
 
 
 class LstmTestCase(base.TestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.encoder = Encoder()
+        self.encoder = learned.Encoder()
         self.replace(meaning, '_embedder', lambda: self.encoder)
         self.replace(meaning, '_EMBEDDINGS', {})
         self.replace(lstm, '_LEAST_LABELLED', 8)

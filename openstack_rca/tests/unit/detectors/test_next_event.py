@@ -23,8 +23,8 @@ from openstack_rca.detectors import features
 from openstack_rca.detectors import meaning
 from openstack_rca.detectors import next_event
 from openstack_rca.tests import base
+from openstack_rca.tests.unit.detectors import learned
 from openstack_rca.tests.unit.detectors import runs
-from openstack_rca.tests.unit.detectors import test_lstm
 
 SETTINGS = detectors.Settings(learning_rate=0.02, epochs=60, device='cpu')
 #: What a process does about a request, in this order.
@@ -45,7 +45,7 @@ class NextEventsTestCase(base.TestCase):
     def setUp(self) -> None:
         super().setUp()
         doubles: dict[str, object] = {
-            '_embedder': lambda: test_lstm.Encoder(), '_EMBEDDINGS': {}}
+            '_embedder': lambda: learned.Encoder(), '_EMBEDDINGS': {}}
         for name, value in doubles.items():
             patcher = mock.patch.object(meaning, name, value)
             patcher.start()

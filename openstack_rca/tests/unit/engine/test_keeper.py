@@ -266,7 +266,15 @@ class TestManager(test_manager.TestCase):
         self.config('engine', job_timeout=1000)
         self.engine('sleep').start()
         self.until(lambda: self.shown()['status'] == 'failed')
-        self.assertIn('[models] train_timeout',
+        said = self.shown()['error']['message']
+        self.assertIn('([models] train_timeout). Train on a shorter time',
+                      said)
+
+    def test_memory_limit(self) -> None:
+        self.config('engine', job_memory=256 << 20)
+        self.engine('eat').start()
+        self.until(lambda: self.shown()['status'] == 'failed')
+        self.assertIn('([engine] job_memory). Train on a shorter time',
                       self.shown()['error']['message'])
 
     def test_longer_than_a_question(self) -> None:

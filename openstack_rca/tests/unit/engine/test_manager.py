@@ -177,7 +177,8 @@ class TestJobs(TestCase):
         self.engine('sleep').start()
         shown = self.ended(found)
         self.assertEqual('failed', shown['status'])
-        self.assertIn('[engine] job_timeout', shown['error']['message'])
+        self.assertIn('([engine] job_timeout). Ask about a shorter time.',
+                      shown['error']['message'])
 
     def test_memory_limit(self) -> None:
         self.config('engine', job_memory=256 << 20)
@@ -186,7 +187,8 @@ class TestJobs(TestCase):
         shown = self.ended(found)
         self.assertEqual('failed', shown['status'])
         self.assertIn('256 MiB', shown['error']['message'])
-        self.assertIn('[engine] job_memory', shown['error']['message'])
+        self.assertIn('([engine] job_memory). Ask about a shorter time.',
+                      shown['error']['message'])
 
     def test_no_process_can_be_started(self) -> None:
         self._patch(subprocess, 'Popen', mock.Mock(
@@ -321,11 +323,12 @@ class TestDatabase(TestCase):
 
     def test_bug_that_nothing_can_be_written_of(self) -> None:
         made = self.engine()
-        for name in ('complete', 'release'):
-            self._patch(jobs, name, mock.Mock(side_effect=KeyError('x')))
+        release = mock.Mock(side_effect=KeyError('x'))
+        self._patch(jobs, 'complete', mock.Mock(side_effect=KeyError('x')))
+        self._patch(jobs, 'release', release)
         found = self.query()
         made.start()
-        self.until(lambda: found in made._held)
+        self.until(lambda: release.called)
         # The slot is free again.
         self.until(lambda: found not in made._held)
         self.assertEqual('running', self.state(found))
