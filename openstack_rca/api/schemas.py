@@ -28,6 +28,8 @@ STATUSES = ['queued', 'running', 'complete', 'failed']
 VERDICTS = ['cause_found', 'insufficient_evidence', 'nothing_abnormal']
 KINDS = ['events', 'trace']
 LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
+EVIDENCE_KINDS = ['log', 'notification', 'resource', 'signature', 'incident',
+                  'document']
 RATINGS = ['right', 'partly', 'wrong']
 INCIDENT_STATUSES = ['open', 'acknowledged', 'resolved']
 MODES = ['fast', 'full']
@@ -147,13 +149,26 @@ EVENTS_REQUEST: Schema = {
 
 TRACE_REQUEST: Schema = {
     'type': 'object',
-    'description': 'The way of one request through the services.',
+    'description': 'The way of one request through the services, or the '
+                   'whole story of one server.',
     'properties': {
         'kind': _one_of(['trace']),
-        'request_id': _text(64, 1),
+        'request_id': _or_null(_text(
+            64, 1, description='The request to follow.')),
+        'server': _or_null(_text(
+            255, 1, description='The server, by UUID or name.')),
     },
-    'required': ['kind', 'request_id'],
+    'required': ['kind'],
     'additionalProperties': False,
+    'anyOf': [
+        {'required': ['request_id'],
+         'properties': {'request_id': {'type': 'string'},
+                        'server': {'type': 'null'}}},
+        {'required': ['server'],
+         'properties': {'server': {'type': 'string'},
+                        'request_id': {'type': 'null'}}},
+    ],
+    'x-message': 'A trace takes either request_id or server, one of them.',
 }
 
 INCIDENT_UPDATE: Schema = {
@@ -375,8 +390,12 @@ _ANALYSIS = _whole(
             remedy=_list_of({}), signature=_MAYBE_TEXT)},
     evidence={
         'type': 'array', 'maxItems': 200,
-        'items': {**_OBJECT, 'properties': {'id': _TEXT, 'kind': _TEXT},
-                  'required': ['id', 'kind']}},
+        'items': {**_OBJECT, 'properties': {
+            'id': _TEXT, 'kind': _one_of(EVIDENCE_KINDS),
+            'line': {'type': ['integer', 'null'], 'minimum': 1,
+                     'description': 'Null where source is no file.'},
+            'offset': {'type': ['integer', 'null'], 'minimum': 0}},
+            'required': ['id', 'kind']}},
     timeline={'type': 'array', 'maxItems': 200, 'items': _OBJECT},
     patterns=_OBJECT, similar=_list_of(_OBJECT),
     recommendations=_list_of(_OBJECT),
@@ -396,9 +415,11 @@ _QUERY = {
         **_QUERY_SUMMARY['properties'],
         'result': {
             'type': ['object', 'null'],
-            'description': 'For kind events: events, more. For kind trace: '
-                           'request_ids, global_request_id, services, '
-                           'events, more.',
+            'description': 'For kind events: events, more. For kind trace '
+                           'of a request: request_ids, global_request_id, '
+                           'services, events, more; of a server: server, '
+                           'operations, notes, looks, request_ids, '
+                           'services, events, more.',
             'properties': {
                 'events': {'type': 'array', 'maxItems': MOST,
                            'items': _OBJECT},
@@ -407,7 +428,14 @@ _QUERY = {
                                         'result may hold.'},
                 'request_ids': _list_of(_TEXT),
                 'global_request_id': _MAYBE_TEXT,
-                'services': _list_of(_OBJECT)},
+                'services': _list_of(_OBJECT),
+                'server': _OBJECT,
+                'operations': _list_of(_OBJECT),
+                'notes': _list_of(_OBJECT),
+                'looks': {'type': 'integer',
+                          'description': 'How often the server was only '
+                                         'looked at; these events are left '
+                                         'out.'}},
             'required': ['events', 'more']}},
     'required': [*_QUERY_SUMMARY['required'], 'result'],
 }

@@ -37,6 +37,12 @@ _PATTERNS = 8
 _SKIPPED = 8
 #: More sources than these are summed up.
 _COVERAGE = 8
+_OTHERS = 3
+_NOTES = 8
+_EVENTS = 30
+#: How an operation can end that needs no one.
+_OUTCOMES = {'finished': 'green', 'not finished when the logs end': 'yellow',
+             'no record of its end': 'yellow', 'refused': 'yellow'}
 
 
 class _Page:
@@ -126,7 +132,9 @@ class ReportFormatter(base.DocumentFormatter):
                options: base.Options) -> str:
         """Write a document, see the base class."""
         page = _Page(options)
-        if kind == 'trace':
+        if kind == 'trace' and 'operations' in document:
+            _story(page, document)
+        elif kind == 'trace':
             _trace(page, document)
         else:
             _report(page, document)
@@ -472,6 +480,88 @@ def _trace(page: _Page, document: dict[str, Any]) -> None:
     if ids:
         rows.append(('Requests', ' '.join(ids)))
     page.pairs(rows, 0)
+    _services(page, document)
+    _events(page, events, 'Events (UTC)')
+
+
+def _story(page: _Page, document: dict[str, Any]) -> None:
+    server = document.get('server')
+    server = server if isinstance(server, dict) else {}
+    done = view.items(document, 'operations')
+    page.facts([('SERVER ' + text_utils.visible(
+        server.get('name') or server.get('id') or ''), 'bold'),
+        (text_utils.visible(server.get('state') or 'state not told'),
+         'red' if server.get('state') == 'error' else ''),
+        (text_utils.plural(len(done), 'operation'), 'dim')])
+    page.add()
+    page.pairs([(label, text_utils.visible(server[key])) for label, key in (
+        ('UUID', 'id'), ('Task', 'task_state'), ('Host', 'host'),
+        ('Flavor', 'flavor'), ('Image', 'image')) if server.get(key)], 0)
+    others = view.words(server.get('others'))
+    if others:
+        page.pairs([('Same name', ' '.join(others[:_OTHERS]))], 0)
+    if done:
+        page.title('Operations (UTC)')
+    for item in done:
+        _operation(page, item)
+    notes = view.items(document, 'notes')
+    if notes:
+        page.title('Beside these')
+    for note in notes[:_NOTES]:
+        page.flow(f'{text_utils.clock(note.get("timestamp"))} '
+                  + text_utils.visible(note.get('text') or ''),
+                  4, f'  {page.bullet} ')
+    if len(notes) > _NOTES:
+        page.flow(f'and {len(notes) - _NOTES} more (-f json has them)', 4,
+                  style='dim')
+    _services(page, document)
+    events = view.items(document, 'events')
+    bad = {(view.who(e), e.get('template')): e for e in reversed(events)
+           if e.get('level') in ('WARNING', 'ERROR', 'CRITICAL')}
+    # One of those that say the same, the first.
+    told = list(reversed(bad.values())) or events
+    shown = told[-_EVENTS:]
+    _events(page, shown, 'Warnings and errors (UTC)'
+            if told is not events else 'Events (UTC)')
+    looks = document.get('looks')
+    rest = [text_utils.plural(len(events) - len(shown), 'other event')
+            + ' (-f json has them)'] if len(events) > len(shown) else []
+    if isinstance(looks, int) and looks:
+        rest.append(f'{text_utils.plural(looks, "look")} at the server, '
+                    f'left out')
+    if rest:
+        page.add()
+        page.flow('; '.join(rest), style='dim')
+
+
+def _operation(page: _Page, item: dict[str, Any]) -> None:
+    outcome = text_utils.visible(item.get('outcome') or '')
+    style = _OUTCOMES.get(outcome, 'red' if outcome else '')
+    seconds = item.get('seconds')
+    hosts = view.words(item.get('hosts'))
+    facts = [(text_utils.clock(item.get('start')), 'dim'),
+             (text_utils.visible(item.get('operation') or ''), 'bold'),
+             (outcome, style)]
+    if isinstance(seconds, int | float):
+        facts.append((f'{seconds:.1f} s', ''))
+    if hosts:
+        facts.append((f' {page.arrow} '.join(hosts), ''))
+    page.facts([(f'  {facts[0][0]}', facts[0][1]), *facts[1:]])
+    for name in view.words(item.get('request_ids'))[:1]:
+        page.add('      ' + page.paint(name, 'dim'))
+    if item.get('reason'):
+        page.flow(item['reason'], 6, style='' if style == 'green' else style)
+    if style == 'green' and not item.get('reason'):
+        return
+    for step in view.items(item, 'steps'):
+        text = text_utils.visible(step.get('text') or '')
+        who = view.who(step)
+        page.add('      ' + text_utils.shorten(
+            f'{text_utils.clock(step.get("timestamp"))} {who}: {text}',
+            page.columns - 6, page.ellipsis))
+
+
+def _services(page: _Page, document: dict[str, Any]) -> None:
     services = view.items(document, 'services')
     if services:
         page.title('Services')
@@ -491,8 +581,11 @@ def _trace(page: _Page, document: dict[str, Any]) -> None:
             line += ', ' + page.paint(text_utils.plural(errors, 'error'),
                                       'red')
         page.add(line)
+
+
+def _events(page: _Page, events: list[dict[str, Any]], title: str) -> None:
     if events:
-        page.title('Events (UTC)')
+        page.title(title)
     column = min(max((text_utils.width(view.who(event)) for event in events),
                      default=0), 26)
     today = ''

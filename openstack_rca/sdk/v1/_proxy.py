@@ -142,7 +142,8 @@ class Proxy(proxy.Proxy):
         :param kind: ``events`` or ``trace``
         :param attrs: for events ``since``, ``until``, ``request_id``,
             ``server``, ``service``, ``level``, ``template``, ``words``,
-            ``limit``; for a trace ``request_id``; what is None is left out
+            ``limit``; for a trace ``request_id`` or ``server``; what is None
+            is left out
         :returns: the query, queued
         """
         return self._create(_query.Query, kind=kind, **_given(attrs))

@@ -36,7 +36,8 @@ class Query(_base.Resource):
     until = resource.Body('until')
     #: Only events of this request; the request that a trace follows.
     request_id = resource.Body('request_id')
-    #: Only events of this server, by UUID or name.
+    #: Only events of this server, by UUID or name; the server whose story a
+    #: trace tells.
     server = resource.Body('server')
     #: Only events of this service or binary.
     service = resource.Body('service')

@@ -153,6 +153,30 @@ class ExampleTest(_Case):
                          str(self.logs)).stdout
         self.assertIn('nova-scheduler', page)
 
+    def test_story_of_a_server(self) -> None:
+        truth = json.loads((EXAMPLE / 'truth.json').read_text())
+        wanted = {server['name']: server for server in truth['servers']}
+        for name, state in (('web-4', 'failed'), ('web-2', 'finished')):
+            for server in (name, wanted[name]['id']):
+                told = json.loads(self._run(
+                    'trace', '--server', server, '--log-dir',
+                    str(self.logs), '-f', 'json').stdout)
+                self.assertEqual(wanted[name]['id'], told['server']['id'])
+                create = told['operations'][0]
+                self.assertEqual(('create', state),
+                                 (create['operation'], create['outcome']))
+                self.assertEqual([wanted[name]['request_id']],
+                                 create['request_ids'])
+        page = self._run('trace', '--server', 'web-4', '--log-dir',
+                         str(self.logs)).stdout
+        self.assertTrue(page.startswith('SERVER web-4'))
+        self.assertIn('No valid host', page)
+        for words in (('--server', 'nobody'), (),
+                      ('req-1', '--server', 'web-4')):
+            done = self._run('trace', *words, '--log-dir', str(self.logs),
+                             status=1)
+            self.assertNotIn('Traceback', done.stderr)
+
     def test_sources(self) -> None:
         rows = json.loads(self._run('source', 'list', '--log-dir',
                                     str(self.logs), '-f', 'json').stdout)

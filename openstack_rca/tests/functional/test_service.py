@@ -128,6 +128,12 @@ class TestCommands(service_case.ServiceCase):
         local.pop('more', None)
         self.assertEqual(local, trace)
         self.assertIn(request, trace['request_ids'])
+        named = ('trace', '--server', 'web-4', '-f', 'json')
+        story = json.loads(self.rca(*named))
+        local = json.loads(self.end(self.command(
+            *named, '--log-dir', str(service.LOGS), environment={}))[0])
+        self.assertEqual(local, story)
+        self.assertEqual('failed', story['operations'][0]['outcome'])
         sources = self.rca_json('source', 'list')
         files = {row['Source']: row for row in sources}
         self.assertEqual({path.name for path in service.LOGS.iterdir()},

@@ -9,10 +9,15 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""The way of a request, with and without a global request id."""
+"""The way of a request, and the story of a server."""
+
+import pathlib
+from typing import Any
 
 from openstack_rca import exception
+from openstack_rca.analysis import operations
 from openstack_rca.analysis import trace
+from openstack_rca.engine import local
 from openstack_rca.store import parquet
 from openstack_rca.tests import base
 from openstack_rca.tests.unit.store import samples
@@ -23,6 +28,9 @@ def request(number: int) -> str:
 
 
 SHARED = request(99)
+SERVER = '5f0f5e3c-7f4e-4f0a-9a3c-1d2e3f405162'
+OTHER = '6a0f5e3c-7f4e-4f0a-9a3c-1d2e3f405162'
+EXAMPLE = pathlib.Path(__file__).parents[4] / 'examples' / 'no-valid-host'
 
 
 class TestFollow(base.TestCase):
@@ -115,3 +123,83 @@ class TestFollow(base.TestCase):
         samples.fill(self.store, samples.event(
             0, 'all', resources=[request(i) for i in range(900)]))
         self.assertEqual(['all'], self.texts(request(7)))
+
+    def test_without_other_servers(self) -> None:
+        def look(seconds: float, server: str, number: int) -> dict[str, Any]:
+            return samples.event(
+                seconds, server, resources=[server],
+                logger='nova.compute.manager', request_id=request(number),
+                global_request_id=SHARED)
+
+        samples.fill(
+            self.store, look(0, SERVER, 1), look(1, OTHER, 2),
+            samples.event(2, 'mine', request_id=request(3),
+                          global_request_id=SHARED))
+        self.assertEqual([SERVER, 'mine'], self.texts(request(1)))
+        self.assertEqual([OTHER, 'mine'], self.texts(request(2)))
+
+
+class TestStory(base.TestCase):
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.store = parquet.ParquetStore(self.tmp / 'store')
+
+    def event(self, seconds: float, text: str, number: int = 1,
+              **values: Any) -> dict[str, Any]:
+        return samples.event(seconds, text, **{
+            'request_id': request(number), 'user_id': 'u' * 32,
+            'resources': [SERVER]} | values)
+
+    def test_operations_looks_and_others(self) -> None:
+        asked: dict[str, Any] = {
+            'kind': 'access', 'binary': 'nova-api', 'method': 'POST',
+            'path': '/v2.1/servers', 'status': 202}
+        tagged = f'[instance: {OTHER}] Terminating instance'
+        samples.fill(
+            self.store,
+            self.event(0, 'POST', resources=[], **asked),
+            self.event(1, 'Claim successful on node x'),
+            self.event(2, 'Took 1.0 seconds to build instance.'),
+            self.event(3, 'GET', 2, **asked | {
+                'method': 'GET', 'path': f'/v2.1/servers/{SERVER}',
+                'status': 200}),
+            # The process goes on with another server under the same id.
+            self.event(4, tagged, resources=[OTHER],
+                       body=len(tagged) - 20),
+            self.event(9, 'x', 3, resources=[], user_id=None))
+        told = trace.story(self.store, SERVER)
+        self.assertEqual(
+            [('create', operations.FINISHED)],
+            [(o.name, o.outcome) for o in told.operations])
+        self.assertEqual(1, told.looks)
+        self.assertEqual(3, told.events.height)
+        self.assertEqual(SERVER, told.server['id'])
+        self.assertEqual([], told.notes)
+
+    def test_nobody(self) -> None:
+        samples.fill(self.store, self.event(0, 'x'))
+        for name in (OTHER, 'web', '', 'x' * 999, '%', '\x00'):
+            self.assertRaises(exception.InvalidInput, trace.story,
+                              self.store, name)
+
+    def test_recorded(self) -> None:
+        store = local.open_folder(EXAMPLE / 'logs', cache=False).store
+        told = trace.story(store, 'web-4')
+        self.assertEqual('web-4', told.server['name'])
+        self.assertEqual('error', told.server['state'])
+        create = told.operations[0]
+        self.assertEqual(('create', operations.FAILED),
+                         (create.name, create.outcome))
+        self.assertIn('No valid host', create.reason)
+        told = trace.story(store, 'web-2')
+        self.assertEqual(
+            [('create', operations.FINISHED),
+             ('delete', operations.FINISHED)],
+            [(o.name, o.outcome) for o in told.operations])
+        self.assertEqual(['cmp1'], told.operations[0].hosts)
+        self.assertTrue(told.looks)
+        way = trace.follow(store, create.requests[0])
+        self.assertLessEqual(
+            {'nova-api', 'nova-conductor', 'nova-scheduler'},
+            {s['binary'] for s in way.services})

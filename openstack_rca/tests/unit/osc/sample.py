@@ -158,6 +158,34 @@ def trace() -> dict[str, Any]:
             text=NO_HOST, delta_ms=350.0)]}
 
 
+def story() -> dict[str, Any]:
+    """The story of one server."""
+    place = {'timestamp': '2026-11-21T03:00:04.250000+00:00',
+             'binary': 'nova-scheduler', 'host': 'ctl1',
+             'source': 'nova/nova-scheduler.log', 'line': 9, 'offset': 990}
+    return {
+        'server': {'id': '5f0f5e3c-7f4e-4f0a-9a3c-1d2e3f405162',
+                   'name': 'web-3', 'flavor': 'm1.small', 'image': None,
+                   'host': None, 'state': 'error', 'task_state': None,
+                   'others': []},
+        'operations': [
+            {'operation': 'create', 'outcome': 'failed',
+             'reason': 'No valid host was found.',
+             'request_ids': [REQUEST],
+             'start': '2026-11-21T03:00:03.900000+00:00',
+             'end': '2026-11-21T03:00:04.250000+00:00', 'seconds': 0.35,
+             'hosts': [], 'steps': [{'text': 'state error', **place}],
+             'evidence': [place]},
+            {'operation': 'delete', 'outcome': 'finished', 'reason': '',
+             'request_ids': ['req-2'],
+             'start': '2026-11-21T03:01:03.900000+00:00',
+             'end': '2026-11-21T03:01:04.250000+00:00', 'seconds': 0.35,
+             'hosts': ['cmp1', 'cmp2'], 'steps': [], 'evidence': []}],
+        'notes': [{'text': 'the server went to ERROR', **place}],
+        'looks': 12, 'request_ids': [REQUEST, 'req-2'],
+        'services': trace()['services'], 'events': trace()['events']}
+
+
 #: What may stand in the place of any part of a document.
 ODD: tuple[Any, ...] = (None, [], {}, 'x', 7, [None], [[]], [{}])
 

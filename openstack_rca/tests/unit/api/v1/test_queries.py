@@ -33,6 +33,13 @@ class TestQueries(base.APITestCase):
             base.PROJECT, base.USER, 'trace', {'request_id': 'req-1'}, 1000)
         self.nudge.assert_called_once_with(base.ID)
 
+    def test_story(self) -> None:
+        answer = self.call('POST', '/v1/queries', {
+            'kind': 'trace', 'server': 'web-3', 'request_id': None})
+        self.assertEqual(202, answer.code)
+        self.db.query_create.assert_called_once_with(
+            base.PROJECT, base.USER, 'trace', {'server': 'web-3'}, 1000)
+
     def test_events(self) -> None:
         asked = {'since': '2026-11-21T03:00:00+01:00', 'until': None,
                  'request_id': 'req-1', 'server': 'web-3',
@@ -63,11 +70,17 @@ class TestQueries(base.APITestCase):
                 ({}, 'kind: is missing'),
                 ({'kind': 'search'}, 'kind: must be one of events, trace'),
                 ({'kind': ['events']}, 'kind: must be'),
-                ({'kind': 'trace'}, 'request_id: is missing'),
+                ({'kind': 'trace'}, 'either request_id or server'),
+                ({'kind': 'trace', 'server': None}, 'either request_id or'),
+                ({'kind': 'trace', 'server': 'x', 'request_id': 'y'},
+                 'either request_id or server'),
+                ({'kind': 'trace', 'server': ''}, 'must not be empty'),
+                ({'kind': 'trace', 'server': 7}, 'server: must be'),
                 ({'kind': 'trace', 'request_id': ''}, 'must not be empty'),
-                ({'kind': 'trace', 'request_id': None}, 'must be a string'),
+                ({'kind': 'trace', 'request_id': None}, 'either request_id'),
                 ({'kind': 'trace', 'request_id': 'x', 'limit': 5},
-                 "'limit' is not known here; known are kind, request_id"),
+                 "'limit' is not known here; known are kind, request_id, "
+                 'server'),
                 ({'kind': 'events', 'level': 'error'}, 'level: must be one '
                  'of DEBUG, INFO, WARNING, ERROR, CRITICAL'),
                 ({'kind': 'events', 'template': '0123'}, '16 hexadecimal'),

@@ -144,6 +144,36 @@ class TraceTest(_Case):
             self.assertGreaterEqual(found, 0, f'{mark} in {page}')
             position = found
 
+    def test_story(self) -> None:
+        page = self._render(sample.story(), 'trace')
+        position = 0
+        for mark in ('SERVER web-3', '2 operations', 'OPERATIONS', 'create',
+                     'failed', sample.REQUEST, 'No valid host', 'delete',
+                     'finished', 'cmp1', 'SERVICES', 'WARNINGS', '12 looks'):
+            found = page.find(mark, position)
+            self.assertGreaterEqual(found, 0, f'{mark} in {page}')
+            position = found
+
+    def test_any_part_of_a_story_may_be_missing(self) -> None:
+        whole = sample.story()
+        for name in whole:
+            for value in sample.ODD:
+                if name == 'operations' and value is None:
+                    continue
+                document = copy.deepcopy(whole)
+                document[name] = value
+                self.assertTrue(self._render(document, 'trace'))
+        for name in whole['operations'][0]:
+            for value in sample.ODD:
+                document = copy.deepcopy(whole)
+                document['operations'][0][name] = value
+                self.assertTrue(self._render(document, 'trace'))
+        document = copy.deepcopy(whole)
+        document['operations'][0].update(
+            reason='\x1b[2Jx', operation='\x1b]0;x', outcome='\u202e')
+        document['server']['name'] = '\x1b[31m'
+        self.assertNotIn('\x1b', self._render(document, 'trace'))
+
     def test_events_without_a_time(self) -> None:
         document = sample.trace()
         document['events'][1].update(timestamp=None, delta_ms=None)

@@ -60,6 +60,10 @@ class _Session:
             raise exception.UnknownRequest(request_id=request_id)
         return sample.trace()
 
+    def story(self, server: str) -> dict[str, Any]:
+        self.asked.append(server)
+        return sample.story()
+
     def sources(self) -> list[dict[str, Any]]:
         return [{'source': 'a\x1b[2J.log', 'kind': 'log', 'format': 'oslo',
                  'service': 'nova', 'binary': 'nova-api', 'host': '',
@@ -289,6 +293,22 @@ class TraceTest(_Case):
         self.app.stdout = io.StringIO()
         self.assertEqual(sample.trace(), json.loads(self._run(
             '--log-dir', '/logs', sample.REQUEST, '-f', 'json')))
+
+    def test_story(self) -> None:
+        shown = self._run('--log-dir', '/logs', '--server', 'web-3')
+        self.assertTrue(shown.startswith('SERVER web-3'))
+        for words in ('OPERATIONS', 'failed', 'cmp1', '12 looks',
+                      'BESIDE THESE', 'WARNINGS AND ERRORS'):
+            self.assertIn(words, shown)
+        self.assertLess(shown.index('OPERATIONS'), shown.index('SERVICES'))
+        self.app.stdout = io.StringIO()
+        self.assertEqual(sample.story(), json.loads(self._run(
+            '--log-dir', '/logs', '--server', 'web-3', '-f', 'json')))
+
+    def test_either_request_or_server(self) -> None:
+        for words in ((), (sample.REQUEST, '--server', 'web-3')):
+            self.assertIn('one of them',
+                          self._fails('--log-dir', '/logs', *words))
 
     def test_reports_only_are_pages(self) -> None:
         error = self.assertRaises(SystemExit, self._run, '--log-dir',

@@ -550,6 +550,14 @@ class TraceTest(_Case):
             self.cloud.calls('POST'))
         self.assertTrue(self._run(sample.REQUEST).startswith('TRACE'))
 
+    def test_story(self) -> None:
+        self.cloud.results['trace'] = {**sample.story(), 'more': False}
+        self.assertEqual(sample.story(), json.loads(self._run(
+            '--server', 'web-3', '-f', 'json')))
+        self.assertEqual(
+            [('/v1/queries', {'kind': 'trace', 'server': 'web-3'})],
+            self.cloud.calls('POST'))
+
     def test_more(self) -> None:
         self.cloud.results['trace']['more'] = True
         shown, warnings = self._warned(sample.REQUEST, '-f', 'json')
