@@ -140,6 +140,19 @@ class DatabaseUnavailable(RCAException):
     msg_fmt = "The database cannot be used at the moment: %(reason)s"
 
 
+class SignatureInvalid(RCAException):
+    """A signature that cannot be used."""
+
+    msg_fmt = "%(path)s, line %(line)s: %(reason)s."
+
+
+class SignaturesUnreadable(RCAException):
+    """A folder of signatures that cannot be read."""
+
+    msg_fmt = ("The signatures of %(path)s cannot be read: %(reason)s. "
+               "Check [knowledge] signature_dirs.")
+
+
 class JobFailed(RCAException):
     """Work that a worker could not do."""
 
@@ -150,6 +163,14 @@ class ModelError(RCAException):
     """A trained model that cannot be used, kept or found."""
 
     msg_fmt = "The model %(name)s cannot be used: %(reason)s"
+
+
+class ReportInvalid(RCAException):
+    """A report that does not pass its own check."""
+
+    msg_fmt = ("The report did not pass its check and is not published: "
+               "%(reason)s. Ask again, and report this as a bug with the log "
+               "of the engine.")
 
 
 class CodeMapError(RCAException):

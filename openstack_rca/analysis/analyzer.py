@@ -23,11 +23,13 @@ import uuid
 import polars as pl
 
 from openstack_rca.analysis import activity
+from openstack_rca.analysis import cloud as clouds
 from openstack_rca.analysis import codemap
 from openstack_rca.analysis import evidence as gathering
 from openstack_rca.analysis import location
 from openstack_rca.analysis import processes
 from openstack_rca.analysis import ranking
+from openstack_rca.analysis import relevance
 from openstack_rca.analysis import report
 from openstack_rca.analysis import scope as scopes
 from openstack_rca.analysis import verify
@@ -58,14 +60,20 @@ class Analyzer:
     :param detectors: name and instance of each detector
     :param limits: how much a report holds
     :param atlas: code maps; without it those that are configured
+    :param cloud: whose logs these are, to be asked beside them, or None
+    :param embed: gives the meaning of texts, None in fast mode
     """
 
     def __init__(self, store: stores.Store,
                  baseline: stores.Store | None = None, *,
                  detectors: list[tuple[str, detectors.Detector]],
                  limits: report.Limits | None = None,
-                 atlas: codemap.Atlas | None = None) -> None:
+                 atlas: codemap.Atlas | None = None,
+                 cloud: clouds.Cloud | None = None,
+                 embed: relevance.Embed | None = None) -> None:
         self._atlas = atlas or codemap.configured()
+        self._cloud = cloud
+        self._embed = embed
         self._limits = limits or report.Limits()
         self._store = store
         self._baseline = baseline
@@ -83,18 +91,27 @@ class Analyzer:
         :param parse_seconds: how long reading took
         :raises InvalidInput: the question contradicts itself
         :raises UnknownRequest: a request id that no event carries
+        :raises ReportInvalid: the report contradicts itself
         """
         clock = report.Clock(parse_seconds)
         created = datetime.datetime.now(datetime.UTC)
         scope = scopes.resolve(question, self._store)
+        inquiry = self._ask(scope)
         clock.lap('scope')
         seen = gathering.gather(self._store, self._baseline, scope,
                                 self._detectors)
         clock.lap('detect')
         findings = gathering.findings(seen)
         findings += processes.findings(self._store, scope, seen)
+        answer = None
+        if inquiry:
+            answer = inquiry.answer(findings)
+            findings += answer.findings(findings)
+            skipped = skipped + answer.missing
+            clock.lap('cloud')
         processes.corroborate(findings)
-        relevance = gathering.words(seen, scope.words)
+        relevant = relevance.Relevance(
+            seen.templates, question.issue, self._embed)
         errors = self._errors(scope, seen)
         busy = activity.busiest(self._store, scope, self._atlas)
         if not errors and scope.words:
@@ -103,7 +120,7 @@ class Analyzer:
                   if c.score >= _LEAST_SHOWN]
         places = location.weigh(self._records(errors), self._atlas)
         clock.lap('rank')
-        builder = report.Builder(seen, relevance, self._limits)
+        builder = report.Builder(seen, relevant, self._limits)
         document = builder.build(
             ranked, places, errors, [a.place for a in busy])
         events, levels, services = self._counts(seen)
@@ -120,7 +137,8 @@ class Analyzer:
                 'services': list(scope.only_services or scope.services)},
             'coverage': coverage, 'skipped': skipped}
         document['patterns'] |= {'services': services, 'levels': levels}
-        document = verify.checked(document, self._store, self._atlas)
+        document = verify.checked(document, self._store, self._atlas,
+                                  answer.facts if answer else ())
         if not document['hypotheses'] and verdict == 'cause_found':
             document['verdict'] = 'insufficient_evidence'
         clock.lap('report')
@@ -129,7 +147,19 @@ class Analyzer:
                 'template'].n_unique(), 'seconds': clock.seconds()}
         document['finished_at'] = datetime.datetime.now(
             datetime.UTC).isoformat()
-        return report.finish(document)
+        return verify.sound(report.finish(document))
+
+    def _ask(self, scope: scopes.Scope) -> clouds.Inquiry | None:
+        """Begin to ask the cloud; it answers while events are read."""
+        if self._cloud is None:
+            return None
+        files = self._store.files().values()
+        since = min((r.since for r in files if r.since), default=None)
+        until = max((r.until for r in files if r.until), default=None)
+        return self._cloud.ask(
+            scope,
+            datetime.datetime.fromisoformat(since) if since else None,
+            datetime.datetime.fromisoformat(until) if until else None)
 
     def _errors(self, scope: scopes.Scope,
                 seen: gathering.Evidence) -> list[dict[str, Any]]:

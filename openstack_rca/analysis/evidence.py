@@ -21,6 +21,7 @@ import polars as pl
 
 from openstack_rca.analysis import clues
 from openstack_rca.analysis import components
+from openstack_rca.analysis import details
 from openstack_rca.analysis import ranking
 from openstack_rca.analysis import scope as scopes
 from openstack_rca.detectors import base as detectors
@@ -51,7 +52,7 @@ _TOLD = (r'Quota exceeded|OverQuota|exceeds allowed|over limit|'
          r'outcome=failure|Shutdown complete|Normal shutdown|'
          r'Starting MariaDB|startup complete|closing AMQP connection|alarm|'
          r'Caught SIG|rejected authorization|Invalid user token')
-_WORD = re.compile(r'[A-Za-z][a-z]+|[A-Z]+(?![a-z])')
+_NO_CANDIDATES = 'no allocation candidates'
 
 
 @dataclasses.dataclass
@@ -190,6 +191,7 @@ def gather(store: stores.Store, baseline: stores.Store | None,
     symptoms = pl.concat(parts) if parts else detectors.no_symptoms()
     groups = _groups(current, reference, symptoms, told)
     samples = _sample(store, query, onset, groups)
+    samples += _asked(store, query, samples)
     if scope.requests or scope.resources:
         samples += _related(store, scope, groups)
     known = {s['template'] for s in samples}
@@ -284,6 +286,27 @@ def _sample(store: stores.Store, query: stores.Query,
     return [{**r, 'related': False} for r in rows.iter_rows(named=True)]
 
 
+def _asked(store: stores.Store, query: stores.Query,
+           samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What Placement was asked for where it had nothing.
+
+    The scheduler does not say what was asked for, and Placement says it of
+    every request, most of which are answered.
+    """
+    requests = sorted({r['request_id'] for r in samples
+                       if r['request_id'] and _NO_CANDIDATES in r['text']})
+    if not requests:
+        return []
+    rows = store.query(stores.Query(
+        since=query.since, until=query.until,
+        requests=tuple(requests[:_SAMPLES]), limit=_MOST_RELATED)).filter(
+            pl.col('path').str.contains('/allocation_candidates?',
+                                        literal=True))
+    return [{**r, 'count': None, 'together': None, 'expected': None,
+             'score': None, 'why': None, 'sign': None, 'related': False}
+            for r in rows.head(_SAMPLES).iter_rows(named=True)]
+
+
 def _related(store: stores.Store, scope: scopes.Scope,
              groups: pl.DataFrame) -> list[dict[str, Any]]:
     """Events of the requests and resources that the question names."""
@@ -318,6 +341,7 @@ def message(row: dict[str, Any]) -> str:
 def findings(evidence: Evidence) -> list[ranking.Finding]:
     """What the messages say of whose fault it is."""
     found = []
+    told: list[clues.Blame] = []
     for row in evidence.samples:
         component = components.of_binary(row['binary'])
         text = message(row)
@@ -339,7 +363,53 @@ def findings(evidence: Evidence) -> list[ranking.Finding]:
                 host=_host(blame, row, component, text),
                 related=row['related'], since=row['timestamp'],
                 processes={(row['binary'], row['host'])}))
-    return _one_caller(found)
+            told.append(blame)
+    return _one_caller(_detailed(found, told))
+
+
+def _detailed(found: list[ranking.Finding],
+              told: list[clues.Blame]) -> list[ranking.Finding]:
+    """Causes with the details that their messages hold.
+
+    Only of messages that a report cites: a cause names nothing else.
+
+    :param found: reasons
+    :param told: what each was made of
+    """
+    groups: dict[tuple[str, str], dict[str, list[int]]] = {}
+    for n, finding in enumerate(found):
+        groups.setdefault((finding.component, finding.category), {}
+                          ).setdefault(finding.clue, []).append(n)
+    for group in groups.values():
+        cited = {clue: sorted(places, key=lambda n: (
+            not found[n].related,
+            found[n].events[0]['timestamp']))[:_CITED]
+            for clue, places in group.items()}
+        # The next reason is cited as well, and may tell the rest: which
+        # host was silent, and which filter took it away.
+        order = sorted(group, key=lambda c: -max(
+            found[n].weight for n in group[c]))
+        for clue, places in group.items():
+            other = next((c for c in order if c != clue), clue)
+            words = list(details.bounded(
+                d for c in (clue, other) for n in cited[c]
+                for d in told[n].details))
+            seen = sorted({
+                str(binary) for n in cited[clue] if told[n].heard
+                for binary in [found[n].events[0]['binary']]
+                if components.of_binary(binary) != found[n].component})
+            if seen:
+                words.append('seen by ' + ' and '.join(filter(None, (
+                    ', '.join(seen[:-1]), seen[-1]))))
+            if words:
+                cause = f'{found[places[0]].cause}: {"; ".join(words)}'
+                for n in places:
+                    found[n].cause = cause
+    return found
+
+
+#: Messages of one reason that a report cites, the first ones.
+_CITED = 4
 
 
 def _one_caller(found: list[ranking.Finding]) -> list[ranking.Finding]:
@@ -367,9 +437,10 @@ _MANY_REFUSE = 3
 #: Clues that services tell at INFO: refusals are no error of theirs.
 _TOLD_AT_INFO = frozenset((
     'quota', 'policy', 'no allocation candidates', 'compute filter',
-    'capacity filter', 'database stopped', 'message bus stopped',
-    'client of the bus lost', 'login of a service failed', 'agents dead',
-    'message bus alarm', 'service credentials refused'))
+    'capacity filter', 'other filter', 'database stopped',
+    'message bus stopped', 'client of the bus lost',
+    'login of a service failed', 'agents dead', 'message bus alarm',
+    'service credentials refused'))
 
 _HOSTED = frozenset(('nova-compute', 'neutron-l2-agent', 'disk', 'libvirt',
                      'neutron-l3-agent', 'neutron-dhcp-agent', 'network',
@@ -382,6 +453,8 @@ def _host(blame: clues.Blame, row: dict[str, Any], component: str,
     """The host that a blame means."""
     if blame.component not in _HOSTED:
         return ''
+    if blame.host:
+        return blame.host
     named = _SILENT_HOST.match(text)
     if named:
         return named[1]
@@ -426,32 +499,3 @@ def _plain(row: dict[str, Any], component: str) -> list[clues.Blame]:
             f'{component} answers slowly',
             (f'See what {component} waits for.',), False)]
     return []
-
-
-def words(evidence: Evidence, issue: frozenset[str]) -> dict[int, float]:
-    """How well each template fits the words of the question, 0 to 1.
-
-    TF-IDF over templates with cosine normalisation; identifiers are split at
-    case and underscore.
-
-    :param evidence: its samples are compared
-    :param issue: words of the question, lower case
-    """
-    documents = {t: {w.lower() for w in _WORD.findall(p)}
-                 for t, p in evidence.templates.items()}
-    if not issue or not documents:
-        return {}
-    often: dict[str, int] = {}
-    for document in documents.values():
-        for word in document:
-            often[word] = often.get(word, 0) + 1
-    n = len(documents)
-    weight = {w: math.log(1 + n / (1 + c)) for w, c in often.items()}
-    wanted = {w for w in issue if w in weight}
-    norm = math.sqrt(sum(weight[w] ** 2 for w in wanted)) or 1.0
-    scores = {}
-    for template, document in documents.items():
-        own = math.sqrt(sum(weight[w] ** 2 for w in document)) or 1.0
-        scores[template] = sum(
-            weight[w] ** 2 for w in wanted & document) / (norm * own)
-    return scores

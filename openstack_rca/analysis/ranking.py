@@ -78,7 +78,7 @@ class Finding:
     def failed(self) -> datetime.datetime | None:
         """When the first error record among the events was logged."""
         return min((e['timestamp'] for e in self.events
-                    if e['kind'] != 'notification'
+                    if e['kind'] not in ('notification', 'resource')
                     and (e['level'] >= schema.ERROR
                          or 'Traceback (most recent' in e['text'])),
                    default=None)

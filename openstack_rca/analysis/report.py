@@ -15,6 +15,7 @@ import dataclasses
 import datetime
 import itertools
 import json
+import re
 import time
 from typing import Any
 
@@ -24,6 +25,7 @@ from openstack_rca.analysis import components
 from openstack_rca.analysis import evidence as gathering
 from openstack_rca.analysis import location
 from openstack_rca.analysis import ranking
+from openstack_rca.analysis import relevance as relevances
 from openstack_rca.events import schema
 
 VERSION = 1
@@ -108,12 +110,13 @@ class Builder:
     """Numbers the evidence and puts the parts of a report together.
 
     :param seen: what was looked at
-    :param relevance: how well each template fits the question's words
+    :param relevance: how well events answer the question
     :param limits: how much the report holds
     """
 
     def __init__(self, seen: gathering.Evidence,
-                 relevance: dict[int, float], limits: Limits) -> None:
+                 relevance: relevances.Relevance,
+                 limits: Limits) -> None:
         self._limits = limits
         self._busy: list[location.Place] = []
         self._seen = seen
@@ -192,9 +195,7 @@ class Builder:
             'template': schema.template_name(row['template'])
             if event else None,
             'text': row['text'][:MAX_TEXT],
-            'score': round(max(float(row.get('score') or 0.0),
-                               self._relevance.get(row['template'], 0.0)),
-                           3),
+            'score': round(self._relevance.of(row), 3),
             'why': why or 'shows what is claimed'})
         return number
 
@@ -265,8 +266,7 @@ class Builder:
 
     @staticmethod
     def _cause(best: ranking.Finding, candidate: ranking.Candidate) -> str:
-        where = f' on {candidate.host}' if candidate.host else ''
-        return f'{best.cause}{where}.'
+        return f'{best.cause}{_where(best.cause, candidate.host)}.'
 
     @staticmethod
     def _places(index: int, candidate: ranking.Candidate,
@@ -292,10 +292,7 @@ class Builder:
         """Sampled events, the most telling first."""
         return sorted((r for r in self._seen.samples
                        if gathering.unusual(r) >= 0.3), key=lambda r: (
-            -bool(r['related']),
-            -float(r.get('score') or 0.0)
-            - self._relevance.get(r['template'], 0.0),
-            r['timestamp']))
+            *self._relevance.key(r), r['timestamp']))
 
     def _timeline(self, top: list[ranking.Candidate]) -> list[
             dict[str, Any]]:
@@ -383,7 +380,7 @@ class Builder:
         best = top[0]
         finding = next(f for f in best.findings
                        if f.category == best.category)
-        host = f' on {best.host}' if best.host else ''
+        host = _where(finding.cause, best.host)
         since = f', since {best.since:%Y-%m-%d %H:%M:%S} UTC' \
             if best.since else ''
         return f'{finding.cause}{host} ({best.component}){since}.'
@@ -395,6 +392,12 @@ class Builder:
             for text in hypothesis['remedy']:
                 advice.setdefault(text, hypothesis['evidence'][:3])
         return [{'text': t, 'evidence': e} for t, e in advice.items()]
+
+
+def _where(cause: str, host: str) -> str:
+    """The host that a cause means, unless its words name it already."""
+    named = re.search(rf'(?<![\w-]){re.escape(host)}(?![\w-])', cause)
+    return f' on {host}' if host and not named else ''
 
 
 def _place(place: location.Place) -> dict[str, Any]:

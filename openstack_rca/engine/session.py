@@ -22,6 +22,8 @@ import polars as pl
 from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.analysis import analyzer
+from openstack_rca.analysis import cloud as clouds
+from openstack_rca.analysis import operations
 from openstack_rca.analysis import report
 from openstack_rca.analysis import scope
 from openstack_rca.analysis import trace
@@ -37,11 +39,14 @@ class Session:
     :param skipped: what was not read: ``source``, ``reason``, ``bytes``
     :param baseline: events of a quiet time, or None
     :param parse_seconds: how long reading the folder took
+    :param cloud: whose logs these are, or None
     """
 
     def __init__(self, store: stores.Store, skipped: list[dict[str, Any]],
                  baseline: stores.Store | None = None,
-                 parse_seconds: float = 0.0) -> None:
+                 parse_seconds: float = 0.0,
+                 cloud: clouds.Cloud | None = None) -> None:
+        self.cloud = cloud
         self.store = store
         self.skipped = skipped
         self.baseline = baseline
@@ -73,6 +78,7 @@ class Session:
         :raises UnknownRequest: a request id that no event carries
         :raises DriverNotFound: a detector is configured that is not there
         :raises StoreError: the parsed events cannot be read
+        :raises ReportInvalid: the report contradicts itself
         """
         limits = report.Limits(
             hypotheses=conf.CONF.analysis.max_hypotheses,
@@ -82,7 +88,8 @@ class Session:
         with self._readable():
             document = analyzer.Analyzer(
                 self.store, self.baseline, detectors=detectors,
-                limits=limits).analyze(
+                embed=active.embed(question.mode), limits=limits,
+                cloud=self.cloud).analyze(
                     question, self.coverage, self.skipped,
                     self.parse_seconds)
         # Before the files: of these there may be more than a report holds.
@@ -141,15 +148,42 @@ class Session:
         """
         with self._readable():
             way = trace.follow(self.store, request_id)
-            rows = describe(way.events, self.store.templates())
-        times = way.events['timestamp']
+            rows = self._timed(way.events)
+        return {'request_ids': way.request_ids,
+                'global_request_id': way.global_request_id,
+                'services': way.services, 'events': rows}
+
+    def story(self, server: str) -> dict[str, Any]:
+        """What was done to a server, and how each operation ended.
+
+        :param server: UUID or name
+        :returns: ``server``, ``operations``, ``notes``, ``looks``,
+            ``request_ids``, ``services``, ``events``, see the page on the
+            way of a request in the documentation
+        :raises InvalidInput: no event names it
+        :raises StoreError: the parsed events cannot be read
+        """
+        with self._readable():
+            told = trace.story(self.store, server)
+            rows = self._timed(told.events)
+        done = [_operation(o) for o in told.operations]
+        return {'server': told.server, 'operations': done,
+                'notes': [{'text': note['text'], **_place(note['row'])}
+                          for note in told.notes],
+                'looks': told.looks,
+                'request_ids': list(dict.fromkeys(
+                    r for o in done for r in o['request_ids'])),
+                'services': told.services, 'events': rows}
+
+    def _timed(self, events: pl.DataFrame) -> list[dict[str, Any]]:
+        """Events as people see them, with the time since the first one."""
+        rows = describe(events, self.store.templates())
+        times = events['timestamp']
         start = times.drop_nulls().first()
         for row, moment in zip(rows, times, strict=True):
             row['delta_ms'] = None if moment is None else round(
                 (moment - start).total_seconds() * 1e3, 3)
-        return {'request_ids': way.request_ids,
-                'global_request_id': way.global_request_id,
-                'services': way.services, 'events': rows}
+        return rows
 
     @contextlib.contextmanager
     def _readable(self) -> Iterator[None]:
@@ -170,6 +204,33 @@ class Session:
             'events': r.events, 'lines': r.lines, 'unparsed': r.unparsed,
             'from': _utc(r.since), 'to': _utc(r.until), 'bytes': r.bytes}
             for r in self._records()]
+
+
+def _operation(operation: operations.Operation) -> dict[str, Any]:
+    """An operation as people see it."""
+    begin, last = operation.begin, operation.last
+    return {
+        'operation': operation.name, 'outcome': operation.outcome,
+        'reason': operation.reason, 'request_ids': operation.requests,
+        'start': _utc(begin.isoformat()) if begin else None,
+        'end': _utc(last.isoformat()) if last else None,
+        'seconds': round((last - begin).total_seconds(), 3)
+        if begin and last else None,
+        'hosts': operation.hosts,
+        'steps': [{'text': m.text, **_place(m.row)}
+                  for m in operations.steps(operation)],
+        'evidence': [_place(row) for row in operation.proof]}
+
+
+def _place(row: dict[str, Any] | None) -> dict[str, Any]:
+    """Where an event stands."""
+    if row is None:
+        return {'timestamp': None}
+    moment = row['timestamp']
+    return {'timestamp': _utc(moment.isoformat()) if moment else None,
+            'binary': row['binary'], 'host': row['host'],
+            'source': row['source'], 'line': row['line'],
+            'offset': row['offset']}
 
 
 def _utc(moment: str | None) -> str | None:

@@ -22,6 +22,7 @@ Nothing is left out: a window begins where the last one ended, at the latest.
 
 from collections.abc import Callable
 from collections.abc import Mapping
+import contextlib
 import datetime
 import pathlib
 import resource
@@ -348,7 +349,8 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (_MAPPED, _MAPPED))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Where memory is short, this process goes and not the engine.
-    pathlib.Path('/proc/self/oom_score_adj').write_text('500')
+    with contextlib.suppress(OSError):
+        pathlib.Path('/proc/self/oom_score_adj').write_text('500')
     gone = threading.Event()
     watcher: Watcher | None = None
     wanted: Mapping[str, str] | None = None

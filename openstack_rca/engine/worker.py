@@ -15,6 +15,7 @@ Run as ``python -m openstack_rca.engine.worker`` by the engine.
 """
 
 from collections.abc import Mapping
+import contextlib
 import datetime
 import json
 import pathlib
@@ -26,6 +27,7 @@ from oslo_log import log as logging
 
 from openstack_rca import conf
 from openstack_rca import exception
+from openstack_rca.analysis import cloud as clouds
 from openstack_rca.analysis import scope
 from openstack_rca.engine import active
 from openstack_rca.engine import folder as folders
@@ -47,9 +49,12 @@ class Worker:
     """Answers from what the reader stored.
 
     :param sources: what there is
+    :param cloud: whose logs these are, or None
     """
 
-    def __init__(self, sources: list[state.SourceDir]) -> None:
+    def __init__(self, sources: list[state.SourceDir],
+                 cloud: clouds.Cloud | None = None) -> None:
+        self._cloud = cloud
         self._sources = sources
         self._snapshots = snapshots.Snapshots(sources)
 
@@ -80,7 +85,8 @@ class Worker:
             prefix = f'{source.name}/' if len(self._sources) > 1 else ''
             skipped += [row | {'source': prefix + row['source']}
                         for row in folders.skipped(source.store)]
-        return session.Session(self._snapshots.whole(), skipped)
+        return session.Session(self._snapshots.whole(), skipped,
+                               cloud=self._cloud)
 
     def answer(self, kind: str, request: dict[str, Any],
                told: trainer.Told | None = None,
@@ -117,7 +123,10 @@ class Worker:
                 words=tuple(request.get('words') or ()), limit=limit + 1)
             return fitted({'events': events}, limit)
         if kind == 'trace':
-            return fitted(opened.trace(request['request_id']), MOST_EVENTS)
+            return fitted(opened.story(request['server'])
+                          if request.get('server')
+                          else opened.trace(request['request_id']),
+                          MOST_EVENTS)
         if kind == 'train':
             return trainer.train_job(request, self._snapshots.stores, told)
         if kind == 'measure':
@@ -168,6 +177,18 @@ def _message(worker: Worker, job: dict[str, Any],
                 f'{job.get("id")}.', 'code': 500}
 
 
+def _cloud() -> clouds.Cloud | None:
+    """The cloud that is configured, or None where it cannot be asked."""
+    try:
+        cloud = clouds.configured()
+    except exception.RCAException as error:
+        LOG.error('%s', error)
+        return None
+    if cloud:
+        cloud.warm()
+    return cloud
+
+
 def main() -> None:
     """Answer until nobody asks any more."""
     ends = pipe.Pipe.of_this_process()
@@ -179,8 +200,9 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_DATA, (most, most))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Where memory is short, this process goes and not the engine.
-    pathlib.Path('/proc/self/oom_score_adj').write_text('500')
-    worker = Worker(state.sources())
+    with contextlib.suppress(OSError):
+        pathlib.Path('/proc/self/oom_score_adj').write_text('500')
+    worker = Worker(state.sources(), _cloud())
     try:
         try:
             worker.refresh()

@@ -13,11 +13,16 @@
 
 from typing import Any
 
+from openstack_rca import exception
+from openstack_rca.analysis import cloudfacts
 from openstack_rca.analysis import verify
 from openstack_rca.store import parquet
 from openstack_rca.tests import base
 from openstack_rca.tests.unit.analysis import sources
 from openstack_rca.tests.unit.store import samples
+
+UUID = '11111111-2222-4333-8444-555555555555'
+REQUEST = 'req-' + UUID
 
 
 class TestChecked(base.TestCase):
@@ -125,6 +130,73 @@ class TestChecked(base.TestCase):
         self.assertEqual([None, 'cmp9'],
                          [h['host'] for h in found['hypotheses']])
 
+    def resource(self, **more: Any) -> tuple[
+            dict[str, Any], cloudfacts.Fact]:
+        fact = cloudfacts.Fact(
+            'nova:/os-services?host=cmp7', 'service', 'It is down on cmp7.',
+            host='cmp7', resources=(UUID,), request=REQUEST)
+        row = {'id': 'E4', 'kind': 'resource', 'source': fact.source,
+               'line': None, 'offset': None, 'text': fact.text,
+               'host': fact.host}
+        document = self.document()
+        document['evidence'].append(row | more)
+        document['hypotheses'][0] |= {'evidence': ['E4'], 'host': 'cmp7'}
+        return document, fact
+
+    def test_what_the_cloud_said(self) -> None:
+        document, fact = self.resource()
+        found = verify.checked(document, self.store, facts=[fact])
+        self.assertEqual(['E1', 'E2', 'E3', 'E4'],
+                         [e['id'] for e in found['evidence']])
+        self.assertEqual(('cmp7', ['E4']), (
+            found['hypotheses'][0]['host'],
+            found['hypotheses'][0]['evidence']))
+
+    def test_what_the_cloud_did_not_say(self) -> None:
+        for more in ({'text': 'It is up on cmp7.'}, {'source': 'nova:/x'},
+                     {'host': 'cmp8'}, {'kind': 'log', 'line': 1}):
+            document, fact = self.resource(**more)
+            found = verify.checked(document, self.store, facts=[fact])
+            self.assertEqual(['second'],
+                             [h['cause'] for h in found['hypotheses']])
+        document, _ = self.resource()
+        self.assertEqual(['second'], [
+            h['cause'] for h in self.checked(document)['hypotheses']])
+
+    def test_only_what_the_cloud_said(self) -> None:
+        document, fact = self.resource()
+        document['evidence'] = document['evidence'][3:]
+        found = verify.checked(document, self.store, facts=[fact])
+        self.assertEqual([1], [h['rank'] for h in found['hypotheses']])
+
+    def test_what_a_cause_names(self) -> None:
+        for cause, held in (
+                (f'Server {UUID} has no host.', True),
+                (f'Request {REQUEST} failed.', True),
+                ('It fails on cmp7.', True),
+                (f'Server {UUID[:-1]}0 has no host.', False),
+                (f'Request {REQUEST[:-1]}0 failed.', False),
+                ('10.0.0.1 does not answer.', False),
+                ('It fails on cmp9.', False),
+                # A version, and a host of no evidence, are words.
+                ('Python 3.11.7 fails on cmp70.', True)):
+            document, fact = self.resource()
+            document['hypotheses'][0] |= {
+                'cause': cause, 'component': 'nova-api',
+                'category': 'hang'}
+            found = verify.checked(document, self.store, facts=[fact])
+            told = cause if held else 'nova-api does not answer in time.'
+            self.assertEqual(told, found['hypotheses'][0]['cause'])
+            self.assertEqual('first' if held else told, found['summary'])
+
+    def test_host_of_a_longer_name(self) -> None:
+        document = self.document()
+        document['hypotheses'][1] |= {'host': 'cmp', 'cause':
+                                      'It fails on cmp.'}
+        found = self.checked(document)['hypotheses'][1]
+        self.assertEqual((None, 'It fails.'), (found['host'],
+                                               found['cause']))
+
     def test_nothing_holds(self) -> None:
         for evidence in ([], [{'id': 'E1', 'source': 'x', 'line': 1,
                                'offset': 0, 'text': 'one'}]):
@@ -143,3 +215,55 @@ class TestChecked(base.TestCase):
             'recommendations': [], 'summary': 'Nothing is wrong.'}
         self.assertEqual('Nothing is wrong.',
                          self.checked(document)['summary'])
+
+
+class TestSound(base.TestCase):
+
+    def document(self) -> dict[str, Any]:
+        return {
+            'verdict': 'cause_found',
+            'evidence': [{'id': 'E1', 'kind': 'log', 'source': 'a.log',
+                          'text': 'one'}],
+            'hypotheses': [{
+                'rank': 1, 'cause': 'It.', 'component': 'nova-api',
+                'category': 'hang', 'confidence': 0.5, 'evidence': ['E1']}],
+            'timeline': [{'evidence': 'E1'}],
+            'recommendations': [{'evidence': ['E1']}]}
+
+    def test_is(self) -> None:
+        document = self.document()
+        self.assertIs(document, verify.sound(document))
+        verify.sound({'verdict': 'nothing_abnormal', 'evidence': [],
+                      'hypotheses': [], 'timeline': [],
+                      'recommendations': []})
+
+    def test_is_not(self) -> None:
+        for name, change in (
+                ('hypotheses', {'rank': 2}), ('hypotheses', {'cause': ' '}),
+                ('hypotheses', {'component': 'nova'}),
+                ('hypotheses', {'category': 'bad luck'}),
+                ('hypotheses', {'confidence': 1.1}),
+                ('hypotheses', {'evidence': []}),
+                ('hypotheses', {'evidence': ['E1', 'E2']}),
+                ('evidence', {'kind': 'rumour'}), ('evidence', {'text': ''}),
+                ('evidence', {'source': ''}), ('evidence', {'id': 'E2'}),
+                ('timeline', {'evidence': 'E2'}),
+                ('recommendations', {'evidence': []}),
+                ('recommendations', {'evidence': ['E2']})):
+            document = self.document()
+            document[name][0] |= change
+            error = self.assertRaises(exception.ReportInvalid, verify.sound,
+                                      document)
+            self.assertIn('not published', str(error))
+        for name, most in (('evidence', 200), ('timeline', 200)):
+            document = self.document()
+            document[name] = [row | {'id': f'E{i + 1}'} for i, row in
+                              enumerate(document[name] * (most + 1))]
+            self.assertRaises(exception.ReportInvalid, verify.sound,
+                              document)
+        document = self.document()
+        document['evidence'] *= 2
+        self.assertRaises(exception.ReportInvalid, verify.sound, document)
+        self.assertRaises(
+            exception.ReportInvalid, verify.sound,
+            self.document() | {'hypotheses': [], 'recommendations': []})

@@ -23,6 +23,7 @@ from openstack_rca.cmd import status
 from openstack_rca.db import migration
 from openstack_rca.db import session
 from openstack_rca.tests import base
+from openstack_rca.tests import standin
 
 
 class StatusTest(base.TestCase):
@@ -81,7 +82,29 @@ class StatusTest(base.TestCase):
         self._sync()
         code, stdout, stderr = self._run('upgrade', 'check')
         self.assertEqual((0, ''), (code, stderr))
-        self.assertEqual(5, stdout.count('Result: Success'))
+        self.assertEqual(6, stdout.count('Result: Success'))
+
+    def test_cloud(self) -> None:
+        there = self.useFixture(standin.StandIn())
+        self.options |= {('cloud', name): value
+                         for name, value in there.options().items()}
+        self.assertEqual((status.SUCCESS, ''), self._check('Cloud'))
+        there.answers['compute'] = (403, {})
+        result, details = self._check('Cloud')
+        self.assertEqual(status.WARNING, result)
+        self.assertIn('nova refused (403)', details)
+        there.login = 401
+        result, details = self._check('Cloud')
+        self.assertEqual(status.WARNING, result)
+        self.assertIn('keystone refused (401)', details)
+        self.assertNotIn('secret-of-the-cloud', details)
+
+    def test_cloud_without_credentials(self) -> None:
+        self.assertEqual(status.SUCCESS, self._check('Cloud')[0])
+        self.options['cloud', 'auth_type'] = 'password'
+        result, details = self._check('Cloud')
+        self.assertEqual(status.FAILURE, result)
+        self.assertIn('[cloud]', details)
 
     def test_database_is_missing(self) -> None:
         result, details = self._check('Database schema')

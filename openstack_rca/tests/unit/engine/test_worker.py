@@ -23,6 +23,7 @@ import sys
 from typing import Any
 from unittest import mock
 
+from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.analysis import scope
 from openstack_rca.engine import local
@@ -30,6 +31,7 @@ from openstack_rca.engine import reader
 from openstack_rca.engine import state
 from openstack_rca.engine import worker
 from openstack_rca.tests import base
+from openstack_rca.tests import standin
 
 LOGS = (pathlib.Path(__file__).parents[4] / 'examples' / 'no-valid-host'
         / 'logs')
@@ -90,6 +92,34 @@ def _same(report: dict[str, Any]) -> dict[str, Any]:
         'statistics': report['statistics'] | {'seconds': None}}
 
 
+class TestCloud(TestCase):
+
+    def test_is_asked(self) -> None:
+        there = self.useFixture(standin.StandIn())
+        path = self.tmp / 'rca.conf'
+        path.write_text('[cloud]\ntime_limit = 60\n' + ''.join(
+            f'{name} = {value}\n'
+            for name, value in there.options().items()))
+        conf.load(files=[str(path)])
+        self.config(state_path=str(self.tmp / 'state'), host='engine-1')
+        asked = worker._cloud()
+        self.config('sources', log_dirs={'control': str(LOGS)})
+        self.read()
+        made = worker.Worker(state.sources(), asked)
+        self.addCleanup(made.close)
+        report = json.loads(made.answer('analysis', {
+            'issue': f'server {standin.SERVER} failed'}))
+        self.assertIn('resource', {e['kind'] for e in report['evidence']})
+
+    def test_bad_credentials_stop_nothing(self) -> None:
+        path = self.tmp / 'rca.conf'
+        path.write_text('[cloud]\nauth_type = nonsense\n')
+        conf.load(files=[str(path)])
+        with self.assertLogs(worker.LOG.logger, 'ERROR') as told:
+            self.assertIsNone(worker._cloud())
+        self.assertIn('[cloud]', told.output[0])
+
+
 class TestSameAsLocally(TestCase):
 
     def test_analysis(self) -> None:
@@ -138,6 +168,22 @@ class TestSameAsLocally(TestCase):
         self.assertEqual(
             opened.trace(request) | {'more': False},
             json.loads(made.answer('trace', {'request_id': request})))
+
+    def test_story(self) -> None:
+        made = self.open(control=LOGS)
+        opened = local.open_folder(LOGS, cache=False)
+        server = next(
+            r for e in opened.events(words='Setting instance to ERROR state')
+            for r in e['resources'] if not r.startswith('req-'))
+        told = opened.story(server)
+        self.assertIn('failed', [o['outcome'] for o in told['operations']])
+        self.assertEqual(
+            told | {'more': False},
+            json.loads(made.answer('trace', {'server': server})))
+        answer = worker._message(made, {
+            'id': 'j1', 'kind': 'trace',
+            'request': {'server': '0' * 8 + server[8:]}})
+        self.assertEqual(400, answer['code'])
 
     def test_unknown_request(self) -> None:
         made = self.open(control=LOGS)

