@@ -23,6 +23,7 @@ import functools
 import re
 
 from openstack_rca.analysis import components
+from openstack_rca.analysis import details
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +56,10 @@ class Blame:
     :param remedy: what to do
     :param direct: whether it shows the fault itself rather than an effect
         that a part behind the blamed one can have as well
+    :param details: which resource, host, port or peer the message names
+    :param host: the host that the message is about, or an empty string
+    :param heard: whether it matters who else says so: it does for what
+        everybody needs
     """
 
     clue: str
@@ -64,6 +69,9 @@ class Blame:
     cause: str
     remedy: tuple[str, ...]
     direct: bool = True
+    details: tuple[str, ...] = ()
+    host: str = ''
+    heard: bool = False
 
 
 Who = Callable[[Message, 're.Match[str]'], str | None]
@@ -141,6 +149,8 @@ class Clue:
     :param remedy: what to do
     :param direct: see :class:`Blame`
     :param said_by: only messages of these parts, empty for all
+    :param detail: reads details out of the message
+    :param heard: see :class:`Blame`
     """
 
     name: str
@@ -152,15 +162,24 @@ class Clue:
     remedy: tuple[str, ...]
     direct: bool = True
     said_by: tuple[str, ...] = ()
+    detail: details.Reader = details.nothing
+    heard: bool = False
 
 
 def _clue(name: str, pattern: str, who: Who, category: str, weight: float,
           cause: str, *remedy: str, direct: bool = True,
-          said_by: tuple[str, ...] = ()) -> Clue:
+          said_by: tuple[str, ...] = (),
+          detail: details.Reader = details.nothing,
+          heard: bool = False) -> Clue:
     return Clue(name, re.compile(pattern), who, category, weight, cause,
-                remedy, direct, said_by)
+                remedy, direct, said_by, detail, heard)
 
 
+_NO_CANDIDATES = 'No host has the resources that were asked for'
+_SMALLER = (
+    'Compare the flavor with the free resources (openstack resource '
+    'provider inventory list, openstack allocation candidate list); free '
+    'some, add hosts, or use a smaller flavor.',)
 _RESTART = 'Check that {component} runs, read its log, and start it again.'
 
 CLUES = (
@@ -172,19 +191,22 @@ CLUES = (
           _is('mariadb'), 'database', .92,
           'The database does not accept connections',
           'Check that the database server runs and is reachable from the '
-          'controllers; look into its error log.'),
+          'controllers; look into its error log.',
+          detail=details.database, heard=True),
     _clue('database connections exhausted',
           r'Too many connections|QueuePool limit of size',
           _is('mariadb'), 'database', .9,
           'The database connections are used up',
           'Raise max_connections of the database, or lower max_pool_size and '
-          'max_overflow of the services; look for queries that never end.'),
+          'max_overflow of the services; look for queries that never end.',
+          detail=details.database, heard=True),
     _clue('database locks', r'Lock wait timeout exceeded|'
           r'WSREP has not yet prepared|\(1205, |read.only option',
           _is('mariadb'), 'database', .88,
           'The database refuses or blocks writes',
           'Look for long transactions (SHOW ENGINE INNODB STATUS, '
-          'information_schema.innodb_trx) and the state of the cluster.'),
+          'information_schema.innodb_trx) and the state of the cluster.',
+          detail=details.database, heard=True),
     _clue('database stopped', r'mariadbd: Shutdown complete|'
           r'mysqld: Shutdown complete|Normal shutdown|'
           r'\[ERROR\] .*(?:InnoDB|Aborting)|'
@@ -201,7 +223,8 @@ CLUES = (
     _clue('database access denied', r'Access denied for user|\(1045, ',
           _self, 'authentication', .88,
           'The database refuses the credentials of {component}',
-          'Compare [database] connection with the grants of the database.'),
+          'Compare [database] connection with the grants of the database.',
+          detail=details.database),
     # Message bus.
     _clue('message bus refused',
           r'AMQP server on [^ ]+ is unreachable: [^\n]*'
@@ -210,7 +233,8 @@ CLUES = (
           _is('rabbitmq'), 'messaging', .92,
           'The message bus does not accept connections',
           'Check that RabbitMQ runs and its port is reachable; look at '
-          'rabbitmqctl status and at memory and disk alarms.'),
+          'rabbitmqctl status and at memory and disk alarms.',
+          detail=details.bus, heard=True),
     _clue('message bus trouble',
           r'AMQP server on [^ ]+ is unreachable|MessageDeliveryFailure|'
           r'Connection to rabbit|amqp\.exceptions\.(?:Recoverable)?'
@@ -239,8 +263,8 @@ CLUES = (
           'Compare transport_url with the users of RabbitMQ.'),
     _clue('nobody listens', r"no (?:exchange|queue) '([\w\-.]+)'", _topic,
           'process_down', .7,
-          'Nobody reads the messages for {component}: it is not running',
-          _RESTART),
+          'Nobody reads the messages for {component}, which is not running',
+          _RESTART, detail=details.exchange, heard=True),
     _clue('client of the bus lost',
           r'closing AMQP connection [^\n]*- ([a-z][\w\-]+):\d+', _client,
           'process_down', .35,
@@ -268,33 +292,36 @@ CLUES = (
           r'Unable to establish connection|ConnectFailure|'
           r'Failed to establish a new connection|'
           r'Max retries exceeded with url', _peer, 'process_down', .9,
-          '{component} does not accept connections', _RESTART),
+          '{component} does not accept connections', _RESTART,
+          detail=details.peer, heard=True),
     _clue('request timed out', r'Read timed out|ConnectTimeout|ReadTimeout|'
           r'Request to https?://\S+ timed out', _peer, 'hang', .8,
           '{component} does not answer requests in time',
-          'Check that {component} is not stuck or overloaded.'),
+          'Check that {component} is not stuck or overloaded.',
+          detail=details.peer, heard=True),
     _clue('bad gateway', r'Bad Gateway|Service Unavailable \(HTTP 503\)|'
           r'\(HTTP 50[234]\)', _peer, 'process_down', .6,
           '{component} fails behind its load balancer', _RESTART),
     _clue('image service unreachable',
           r'GlanceConnectionFailed|Error contacting glance server|'
           r'Connection to glance .*failed', _is('glance'), 'process_down',
-          .9, 'The image service does not answer', _RESTART),
+          .9, 'The image service does not answer', _RESTART,
+          detail=details.peer, heard=True),
     _clue('network service unreachable',
           r'NeutronConnectionFailed|Connection to neutron failed|'
           r'Unable to contact neutron', _is('neutron-server'),
           'process_down', .9, 'The network service does not answer',
-          _RESTART),
+          _RESTART, detail=details.peer, heard=True),
     _clue('placement unreachable',
           r'Placement API service is not responding|'
           r'PlacementAPIConnectFailure|'
           r'Failed to connect to placement', _is('placement'),
           'process_down', .9, 'The Placement service does not answer',
-          _RESTART),
+          _RESTART, detail=details.peer, heard=True),
     _clue('volume service unreachable', r'CinderConnectionFailed|'
           r'Connection to cinder host failed', _is('cinder-api'),
           'process_down', .9, 'The volume service does not answer',
-          _RESTART),
+          _RESTART, detail=details.peer, heard=True),
     _clue('identity unreachable',
           r'Discovering versions from the identity service failed|'
           r'Failed to contact the endpoint at \S*(?:identity|:5000)|'
@@ -303,7 +330,8 @@ CLUES = (
           r'Failed to fetch token data from identity server|'
           r'Unable to reach the identity',
           _is('keystone'), 'connectivity', .88,
-          'The identity service does not answer', _RESTART),
+          'The identity service does not answer', _RESTART,
+          detail=details.peer, heard=True),
     # Credentials.
     _clue('service credentials refused',
           r'Identity server rejected authorization|'
@@ -333,11 +361,13 @@ CLUES = (
     # Quota and policy.
     _clue('quota', r'Quota exceeded|OverQuota|QuotaExceeded|QuotaError|'
           r'exceeds allowed \w+ quota|VolumeLimitExceeded|'
-          r'ProjectOverLimit|is over limit for|'
+          r'ProjectOverLimit|is over limit (?:for|of)|is over a limit for|'
           r'Maximum number of \w+ exceeded|PortLimitExceeded',
           _resources, 'quota', .9,
-          'The project is at its quota ({component} enforces it)',
-          'Delete what is not needed, or raise the quota of the project.'),
+          'The project is at its quota, which {component} enforces',
+          'Delete what is not needed, or raise the quota of the project '
+          '(openstack quota show --usage, openstack quota set).',
+          detail=details.quota),
     _clue('policy', r"Policy doesn't allow|PolicyNotAuthorized|"
           r'is disallowed by policy|You are not authorized to perform|'
           r'rule:\w+ [^\n]*(?:failed|disallowed)', _self, 'permission', .75,
@@ -348,35 +378,63 @@ CLUES = (
     _clue('compute host silent', r'has not been heard from in a while',
           _is('nova-compute'), 'process_down', .85,
           'A nova-compute service stopped reporting', _RESTART,
-          direct=False),
+          direct=False, detail=details.silent),
     _clue('compute filter', r'Filter ComputeFilter returned 0 hosts|'
           r"ComputeFilter: \(start: \d+, end: 0\)", _is('nova-compute'),
           'process_down', .8,
           'All fitting hosts have a nova-compute that is down or disabled',
-          _RESTART),
+          _RESTART, detail=details.filters),
     _clue('no allocation candidates', r'Got no allocation candidates',
           _is('compute-capacity'), 'capacity', .85,
-          'No host has the resources that were asked for',
-          'Compare the flavor with the free resources (openstack resource '
-          'provider inventory list, openstack allocation candidate list); '
-          'free some, add hosts, or use a smaller flavor.'),
+          _NO_CANDIDATES, *_SMALLER),
+    # What Placement answers when it has none is this short. It says so
+    # at INFO to everybody who asks, and only Nova knows that it was a boot.
+    _clue('no allocation candidates',
+          r'GET /[^ "]{0,60}?allocation_candidates\?[^ "]{1,2000}"? '
+          r'(?:HTTP/[\d.]{1,4}"? )?(?:status: 200 len: |'
+          r'=> generated |200 )[1-6]\d\b', _is('compute-capacity'),
+          'capacity', .85, _NO_CANDIDATES, *_SMALLER,
+          said_by=('placement',), detail=details.asked),
+    _clue('no allocation candidates',
+          r'found 0 providers with available (?P<amount>\d{1,12}) '
+          r'(?P<what>\w{1,64})', _is('compute-capacity'), 'capacity', .85,
+          _NO_CANDIDATES, *_SMALLER, said_by=('placement',),
+          detail=details.providers),
     _clue('capacity filter', r'Filter (?:Ram|Core|Disk|IoOps|NumInstances|'
           r'NUMATopology|PciPassthrough)\w*Filter returned 0 hosts|'
           r'(?:NUMATopology|PciPassthrough|NumInstances|IoOps)Filter: '
           r'\(start: \d+, end: 0\)', _is('compute-capacity'), 'capacity',
           .9, 'No host has enough free resources',
-          'Free resources, add hosts, or use a smaller flavor.'),
+          'Free resources, add hosts, or use a smaller flavor.',
+          detail=details.filters),
+    # A wish of the request or a property of the hosts; the filters above
+    # have a reason of their own, as has who tried all hosts in vain, and
+    # those of Cinder are named alike.
+    _clue('other filter',
+          r'Filter (?!Compute|Ram|Core|Disk|IoOps|NumInstances|NUMATopology|'
+          r'PciPassthrough|Retry)\w{1,64} returned 0 hosts',
+          _is('nova-scheduler'), 'configuration', .7,
+          'A filter of the scheduler takes away all hosts',
+          'Compare what the filter looks at (availability zone, aggregates, '
+          'traits, server group, image properties) with the flavor, the '
+          'image and the hosts.', said_by=('nova-scheduler',),
+          detail=details.filters),
     _clue('no valid host', r'No valid host was found|NoValidHost',
           _is('compute-capacity'), 'capacity', .5,
           'The scheduler found no host for the server',
           'See which filter or which resource left no host.',
-          direct=False),
+          direct=False, detail=details.reason),
     _clue('resource claim', r'Insufficient compute resources|'
           r'ComputeResourcesUnavailable|Unable to allocate inventory|'
+          r'Unable to create allocation for|'
+          r'Over capacity for \w+ on resource provider \S+\. Needed|'
+          r'Allocation for \w+ on resource provider \S+ violates|'
           r'over capacity|requested memory .* exceeds|'
           r'InvalidAllocationCapacityExceeded', _is('compute-capacity'),
           'capacity', .85, 'A host has not the resources that a server '
-          'claims', 'Free resources on the host, or use another one.'),
+          'claims', 'Free resources on the host, or use another one '
+          '(openstack resource provider usage show).',
+          detail=details.claim),
     _clue('compute service down', r'ComputeServiceUnavailable|'
           r'Compute service of \S+ is unavailable|'
           r"instance's host \w[\w\-.]* is down|"
@@ -419,23 +477,24 @@ CLUES = (
     _clue('binding failed', r'Failed to bind port|PortBindingFailed|'
           r'[Bb]inding failed for port|binding_failed|'
           r'Refusing to bind port', _is('neutron-l2-agent'), 'network', .85,
-          'A port cannot be bound on the host: no L2 agent there is alive '
+          'A port cannot be bound, since no L2 agent on its host is alive '
           'and serves its network',
           'Check openstack network agent list and bridge_mappings of the '
-          'agent against the physical network.', direct=False),
+          'agent against the physical network.', direct=False,
+          detail=details.binding),
     _clue('plugging timed out', r'Timeout waiting for \[?[^\n]{0,40}'
           r'network-vif-plugged|VirtualInterfaceCreateException|'
           r'Virtual Interface creation failed', _is('neutron-l2-agent'),
           'network', .7,
           'The L2 agent does not wire up the ports of servers',
           'Check that the L2 agent of the host runs and reaches the message '
-          'bus.', direct=False),
+          'bus.', direct=False, detail=details.plugging),
     _clue('agents dead', r'found [1-9]\d* dead agents|'
           r'Agent [^\n]{0,80}(?:is dead|not alive|is down)|dead agent',
           _is('neutron-l2-agent'), 'process_down', .6,
           'Network agents stopped reporting',
           'Check openstack network agent list; start the agents.',
-          direct=False),
+          direct=False, detail=details.agents),
     _clue('addresses used up', r'No more IP addresses|'
           r'IpAddressGenerationFailure', _is('neutron-server'), 'capacity',
           .9, 'A subnet has no free address',
@@ -458,7 +517,8 @@ CLUES = (
           direct=False),
     _clue('volume service down', r'(?:volume|cinder-volume)[^\n]{0,40} '
           r'is down|not been (?:updated|heard)', _is('cinder-volume'),
-          'process_down', .75, 'A cinder-volume service is down', _RESTART),
+          'process_down', .75, 'A cinder-volume service is down', _RESTART,
+          detail=details.backend),
     _clue('volume space', r'Insufficient free (?:virtual )?space|'
           r'not enough free space', _is('storage'), 'capacity', .85,
           'The volume backend is full', 'Extend the backend.'),
@@ -536,5 +596,6 @@ def read(message: Message) -> tuple[Blame, ...]:
             clue.name, who, clue.category, clue.weight,
             clue.cause.format(component=who),
             tuple(r.format(component=who) for r in clue.remedy),
-            clue.direct))
+            clue.direct, details.bounded(clue.detail(match)),
+            details.host(text), clue.heard))
     return tuple(found)

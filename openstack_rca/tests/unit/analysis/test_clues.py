@@ -95,6 +95,19 @@ class ClueTestCase(base.TestCase):
             '(cmp3, cmp3) ram: 32256MB disk: 0MB io_ops: 0 instances: 0 has '
             'not been heard from in a while', 'nova-scheduler'))
 
+    def test_filters(self) -> None:
+        text = 'Filter {}Filter returned 0 hosts'
+        for name, found in (
+                ('Compute', ('nova-compute', 'process_down')),
+                ('NUMATopology', ('compute-capacity', 'capacity')),
+                ('AvailabilityZone', ('nova-scheduler', 'configuration'))):
+            self.assertEqual(found, self._first(text.format(name),
+                                                'nova-scheduler'))
+        self.assertEqual([], read(text.format('Retry'), 'nova-scheduler'))
+        # One that leaves some is no trouble.
+        self.assertEqual([], read('Filter AvailabilityZoneFilter returned 2 '
+                                  'hosts', 'nova-scheduler'))
+
     def test_storage_image_and_network(self) -> None:
         self.assertEqual(('disk', 'storage'), self._first(
             "OSError: [Errno 28] No space left on device: '/var/lib/nova'"))
