@@ -23,6 +23,7 @@ from openstack_rca.cmd import manage_answers
 from openstack_rca.cmd import manage_codemap
 from openstack_rca.cmd import manage_detection
 from openstack_rca.cmd import manage_models
+from openstack_rca.cmd import manage_retrieval
 from openstack_rca.cmd import manage_train
 from openstack_rca.cmd import manage_watching
 
@@ -70,6 +71,8 @@ def evaluate(conf: cfg.ConfigOpts) -> int:
         raise exception.InvalidInput(
             reason=f'--codemap {args.codemap} is not a folder.')
     _load(conf)
+    if args.task == 'retrieval':
+        return manage_retrieval.evaluate(args)
     watch = manage_watching.wanted(args)
     learn = not watch and manage_detection.wanted(args)
     cases = dataset.read(pathlib.Path(args.dataset),
@@ -224,10 +227,12 @@ def add_command_parsers(
                     'so: a model of this machine watches the recordings, as '
                     'an engine would.')
     parser.add_argument(
-        'task', choices=('localization', 'detection', 'incidents'),
+        'task', choices=('localization', 'detection', 'incidents',
+                         'retrieval'),
         help='What to derive from the reports: where in the code the fault '
              'is, how abnormal the time of the case is, or which component '
-             'is faulty and how')
+             'is faulty and how; or, with questions and documents instead '
+             'of cases, what every retriever finds')
     parser.add_argument(
         'dataset', metavar='DATASET',
         help='Folder with cases.jsonl, and CASE.tar.xz in it or in logs/')

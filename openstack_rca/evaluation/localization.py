@@ -64,11 +64,11 @@ def _hypotheses(report: dict[str, Any]) -> list[dict[str, Any]]:
 def _locations(report: dict[str, Any]) -> Iterator[dict[str, Any]]:
     seen = set()
     for hypothesis in _hypotheses(report):
-        for location in (hypothesis.get('location'),
-                         *(hypothesis.get('locations') or ())):
-            if not location or not location.get('file'):
+        for claim in (hypothesis.get('location'),
+                      *(hypothesis.get('locations') or ())):
+            if not claim or not claim.get('file'):
                 continue
-            place = (location['file'], location.get('function'))
+            place = (claim['file'], claim.get('function'))
             if place not in seen:
                 seen.add(place)
                 yield {'file': place[0], 'function': place[1]}

@@ -13,6 +13,8 @@
 
 from collections.abc import Collection
 from collections.abc import Mapping
+import heapq
+import pathlib
 
 from openstack_rca.retrievers import base
 from openstack_rca.retrievers import words
@@ -25,9 +27,12 @@ class Bm25Retriever(base.Retriever):
     reading what was counted.
     """
 
-    _ids: list[str]
-    _documents: dict[str, str] | None = None
-    _words: words.Words
+    def __init__(self, folder: pathlib.Path | None = None) -> None:
+        super().__init__(folder)
+        self._documents: dict[str, str] = {}
+        self._places: dict[str, int] = {}
+        self._ids: list[str] = []
+        self._words = words.Words([])
 
     def fill(self, documents: Mapping[str, str],
              told: base.Told | None = None) -> base.Health:
@@ -35,6 +40,7 @@ class Bm25Retriever(base.Retriever):
         if self._documents != documents:
             self._documents = dict(documents)
             self._ids = list(documents)
+            self._places = {name: n for n, name in enumerate(self._ids)}
             self._words = words.Words(list(documents.values()))
         if told:
             told(len(documents), len(documents))
@@ -43,12 +49,29 @@ class Bm25Retriever(base.Retriever):
     def search(self, question: str, limit: int,
                among: Collection[str] | None = None) -> list[base.Hit]:
         """The documents that fit best, see the abstract class."""
-        if not self._documents:
-            return []
+        whole = self._whole(question)
+        found = heapq.nsmallest(limit, (
+            (-score, name) for name, score in zip(
+                self._ids, self._words.scores(question), strict=True)
+            if score > 0 and (among is None or name in among)))
+        return [base.Hit(name, min(1.0, -score / whole))
+                for score, name in found]
+
+    def scores(self, question: str,
+               wanted: Collection[str]) -> dict[str, float]:
+        """How well documents fit.
+
+        :param question: what is asked
+        :param wanted: ids of documents
+        :returns: scores from 0 to 1 by id
+        """
+        if not wanted:
+            return {}
+        whole = self._whole(question)
         scores = self._words.scores(question)
-        found = [(s, i) for i, s in zip(self._ids, scores, strict=True)
-                 if s > 0 and (among is None or i in among)]
-        found.sort(key=lambda f: (-f[0], f[1]))
-        # Beside a document that says all words of the question.
-        whole = self._words.most(question)
-        return [base.Hit(i, min(1.0, s / whole)) for s, i in found[:limit]]
+        return {name: min(1.0, scores[self._places[name]] / whole)
+                for name in wanted if name in self._places}
+
+    def _whole(self, question: str) -> float:
+        """The score of a document that says all words of a question."""
+        return self._words.most(question) or 1.0

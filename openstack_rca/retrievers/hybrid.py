@@ -11,8 +11,8 @@
 # under the License.
 """Words and meaning together.
 
-Documents are ranked by the sum of both scores, each scaled to its best.
-What only one of both finds counts for what it is.
+Documents that either finds are ranked by the sum of both scores, each scaled
+to its best.
 """
 
 from collections.abc import Collection
@@ -24,7 +24,7 @@ from openstack_rca.retrievers import bm25
 from openstack_rca.retrievers import faiss
 
 #: What the meaning counts beside the words; see the page on retrieval.
-MEANING = 1.0
+MEANING = 0.75
 #: Documents of each that are looked at.
 _DEEP = 200
 
@@ -53,14 +53,18 @@ class HybridRetriever(base.Retriever):
         """The documents that fit best, see the abstract class."""
         deep = max(limit, _DEEP)
         found: dict[str, float] = {}
-        for weight, hits in (
-                (1.0, self._words.search(question, deep, among)),
-                (MEANING, self._meaning.search(question, deep, among))):
-            best = hits[0].score if hits else 0.0
-            for hit in hits:
-                if best > 0:
-                    found[hit.id] = (found.get(hit.id, 0.0)
-                                     + weight * hit.score / best)
+        said, close = ({hit.id: hit.score for hit in part.search(
+            question, deep, among)} for part in (self._words, self._meaning))
+        names = {*said, *close}
+        # A document that is first in one is seldom among the first of the
+        # other, and yet not without any likeness there.
+        said |= self._words.scores(question, names - said.keys())
+        close |= self._meaning.scores(question, names - close.keys())
+        for weight, scores in ((1.0, said), (MEANING, close)):
+            best = max(scores.values(), default=0.0)
+            for name in names if best > 0 else ():
+                found[name] = (found.get(name, 0.0)
+                               + weight * scores.get(name, 0.0) / best)
         return [base.Hit(name, score / (1 + MEANING))
                 for name, score in sorted(
                     found.items(), key=lambda f: (-f[1], f[0]))[:limit]]
