@@ -44,6 +44,7 @@ def check() -> None:
     state.sources()
     state.prepare()
     drivers.check('openstack_rca.detectors', conf.CONF.detectors.enabled)
+    drivers.check('openstack_rca.llms', [conf.CONF.llm.backend])
     drivers.check('openstack_rca.models', [conf.CONF.models.driver])
     if rpc.configured():
         rpc.transport().cleanup()

@@ -34,17 +34,18 @@ def show(args: argparse.Namespace,
     from openstack_rca.evaluation import answers as scoring
     from openstack_rca.evaluation import charts
     from openstack_rca.evaluation import dataset
+    from openstack_rca.evaluation import explanations
     from openstack_rca.evaluation import localization
     from openstack_rca.evaluation import tables
     from openstack_rca.osc import output
 
     truth = dataset.truth(pathlib.Path(args.dataset), args.task)
-    found = _answers(args.task, truth, {
-        o.case_id: o.prediction for o in outcomes})
+    predictions = {o.case_id: o.prediction for o in outcomes}
+    found = _answers(args.task, truth, predictions)
     if not found:
         return
-    floor = _answers(args.task, truth, {
-        o.case_id: o.floor or o.prediction for o in outcomes})
+    trivial = {o.case_id: o.floor or o.prediction for o in outcomes}
+    floor = _answers(args.task, truth, trivial)
     # Kinds of cases before services.
     strata = sorted({s for answer in found.values() for s in answer.strata},
                     key=lambda s: (s not in localization.KINDS, s))
@@ -54,6 +55,14 @@ def show(args: argparse.Namespace,
                 a for a in side.values()
                 if stratum == 'all' or stratum in a.strata])
             for name, side in (('analysis', found), ('floor', floor))}))
+    if args.task == 'incidents':
+        print(tables.table('explanation', {
+            name: explanations.figures([
+                (row['explanation'], truth[case])
+                for case, row in rows.items()
+                if case in found and 'explanation' in row])
+            for name, rows in (('analysis', predictions),
+                               ('floor', trivial))}))
     print(tables.table('confidence', {
         'analysis': scoring.calibration(list(found.values()))}))
     print(scoring.diagram(found.values()), end='')

@@ -20,6 +20,7 @@ import polars as pl
 from openstack_rca.analysis import components
 from openstack_rca.engine import session
 from openstack_rca.evaluation import answers
+from openstack_rca.evaluation import explanations
 from openstack_rca.events import schema
 from openstack_rca.store import base as stores
 
@@ -34,12 +35,14 @@ def predict(report: dict[str, Any], archive: str = '') -> dict[str, Any]:
 
     :param report: the report document
     :param archive: name of the archive that was analysed
-    :returns: ``hypotheses`` with component and category, ranked
+    :returns: ``hypotheses`` with component and category, ranked, and the
+        ``explanation`` in words
     """
     return {'hypotheses': [
         {'component': hypothesis.get('component'),
          'category': hypothesis.get('category')}
-        for hypothesis in report.get('hypotheses') or ()]}
+        for hypothesis in report.get('hypotheses') or ()],
+        'explanation': explanations.read(report)}
 
 
 def answer(prediction: Mapping[str, Any],
@@ -82,10 +85,14 @@ def floor(opened: session.Session) -> dict[str, Any]:
     """Who logs most error records.
 
     :param opened: the logs of a case
-    :returns: a prediction: programs by the number of their error records
+    :returns: a prediction: programs by the number of their error records,
+        and the first of these for an explanation
     """
     counts = opened.store.narrow(stores.Query(
         level=schema.ERROR, kinds=('log', 'access'))).group_by('binary').agg(
             pl.len()).sort('len', 'binary', descending=[True, False]).collect()
+    first = next((e['text'] for e in opened.events(level='ERROR', limit=20)
+                  if e['kind'] != 'notification'), '')
     return {'hypotheses': [{'component': binary, 'category': 'unknown'}
-                           for binary in counts['binary']]}
+                           for binary in counts['binary']],
+            'explanation': explanations.floor(first)}

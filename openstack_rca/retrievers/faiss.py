@@ -62,15 +62,22 @@ _MOST_LINES = 8
 _NAME = 'embeddings'
 
 
-@functools.lru_cache(maxsize=2)
 def _embedder(model: str) -> tuple[vectors.Embed, int]:
     """What makes embeddings, and how many numbers each has.
 
     :param model: folder of a sentence-transformers model, or empty
     :raises ModelError: it cannot be used
     """
-    if not model:
-        return meaning.embed_fresh, meaning.WIDTH
+    return _loaded(model) if model else (meaning.embed_fresh, meaning.WIDTH)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(model: str) -> tuple[vectors.Embed, int]:
+    """What a model of an operator makes.
+
+    :param model: folder of a sentence-transformers model
+    :raises ModelError: it cannot be used
+    """
     try:
         import sentence_transformers
     except ImportError as error:
