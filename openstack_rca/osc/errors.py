@@ -52,6 +52,8 @@ _LISTS = (('/analyses/', '"openstack rca analysis list" shows those that '
                          'there are.'),
           ('/incidents/', '"openstack rca incident list" shows those that '
                           'there are.'),
+          ('/knowledge/', '"openstack rca knowledge list" shows those that '
+                          'there are.'),
           ('/models/', '"openstack rca model list" shows those that there '
                        'are.'))
 

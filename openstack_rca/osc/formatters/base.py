@@ -39,7 +39,8 @@ class DocumentFormatter(abc.ABC):
     """One output format.
 
     :cvar kinds: the kinds of document that it can write: ``report`` (the
-        result of an analysis) and ``trace`` (the way of one request)
+        result of an analysis), ``trace`` (the way of one request) and
+        ``answer`` (to a question about an analysis)
     """
 
     kinds: ClassVar[frozenset[str]] = frozenset({'report'})

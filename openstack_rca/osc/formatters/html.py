@@ -147,8 +147,9 @@ class HtmlFormatter(base.DocumentFormatter):
             'content="width=device-width, initial-scale=1">',
             '<meta name="referrer" content="no-referrer">',
             f'<title>{title}</title>', f'<style>{_STYLE}</style>', '</head>',
-            '<body>', *_headline(document), *_causes(document),
-            *_picture(document), *_recommendations(document),
+            '<body>', *_headline(document), *_narrative(document),
+            *_causes(document), *_picture(document),
+            *_recommendations(document),
             *_timeline(document), *_impact(document), *_patterns(document),
             *_similar(document), *_evidence(document), *_coverage(document),
             *_footer(document), '</body>', '</html>']
@@ -205,6 +206,16 @@ def _headline(document: dict[str, Any]) -> list[str]:
         rows.insert(0, ('Question', str(document['issue'])))
     rows.append(('Read', view.seconds(document)))
     return [*out, *_list(rows), '</header>']
+
+
+def _narrative(document: dict[str, Any]) -> list[str]:
+    text, note = view.narrative(document)
+    out = ['<h2>In words</h2>'] if text or note else []
+    if text:
+        out.append(f'<p>{escape(text)}</p>')
+    if note:
+        out.append(f'<p class="dim">{escape(note)}</p>')
+    return out
 
 
 def _where(piece: dict[str, Any]) -> str:

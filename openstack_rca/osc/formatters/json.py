@@ -20,7 +20,7 @@ from openstack_rca.osc.formatters import base
 class JsonFormatter(base.DocumentFormatter):
     """The document itself, as the API gives it."""
 
-    kinds = frozenset({'report', 'trace'})
+    kinds = frozenset({'report', 'trace', 'answer'})
 
     def render(self, kind: str, document: dict[str, Any],
                options: base.Options) -> str:

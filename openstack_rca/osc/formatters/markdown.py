@@ -85,8 +85,8 @@ class MarkdownFormatter(base.DocumentFormatter):
                options: base.Options) -> str:
         """Write a document, see the base class."""
         lines = [*_headline(document)]
-        for part in (_causes, _evidence, _timeline, _impact, _patterns,
-                     _similar, _recommendations, _coverage):
+        for part in (_narrative, _causes, _evidence, _timeline, _impact,
+                     _patterns, _similar, _recommendations, _coverage):
             lines += part(document)
         return '\n'.join(lines) + '\n'
 
@@ -111,6 +111,15 @@ def _headline(document: dict[str, Any]) -> list[str]:
         message = error.get('message') if isinstance(error, dict) else error
         lines += ['', f'**Error:** {escape(message)}']
     return [*lines, '']
+
+
+def _narrative(document: dict[str, Any]) -> list[str]:
+    text, note = view.narrative(document)
+    lines = ['## In words', ''] if text or note else []
+    for part in (text, note):
+        if part:
+            lines += [escape(part), '']
+    return lines
 
 
 def _causes(document: dict[str, Any]) -> list[str]:

@@ -126,7 +126,7 @@ class _Page:
 class ReportFormatter(base.DocumentFormatter):
     """Made for reading: causes first, each with the lines that prove it."""
 
-    kinds = frozenset({'report', 'trace'})
+    kinds = frozenset({'report', 'trace', 'answer'})
 
     def render(self, kind: str, document: dict[str, Any],
                options: base.Options) -> str:
@@ -136,13 +136,33 @@ class ReportFormatter(base.DocumentFormatter):
             _story(page, document)
         elif kind == 'trace':
             _trace(page, document)
+        elif kind == 'answer':
+            _answer(page, document)
         else:
             _report(page, document)
         return page.text()
 
 
+def _answer(page: _Page, document: dict[str, Any]) -> None:
+    for line in str(document.get('text') or '').split('\n'):
+        listed = line.startswith('- ')
+        page.flow(line.removeprefix('- '), 4 if listed else 0,
+                  f'  {page.bullet} ' if listed else None)
+    places = [(text_utils.visible(item.get('id') or ''), view.place(item))
+              for item in view.items(document, 'evidence')]
+    places += [(text_utils.visible(item.get('number') or ''),
+                text_utils.visible(f'{item.get("kind")} {item.get("id")}'
+                                   + (f', {item["url"]}' if item.get('url')
+                                      else '')))
+               for item in view.items(document, 'knowledge')]
+    if places:
+        page.title('Where it stands')
+        page.pairs(places)
+
+
 def _report(page: _Page, document: dict[str, Any]) -> None:
     _headline(page, document)
+    _narrative(page, document)
     hypotheses, unlikely = view.likely(document)
     if hypotheses:
         page.title('Causes' if len(hypotheses) > 1 else 'Cause')
@@ -203,6 +223,16 @@ def _headline(page: _Page, document: dict[str, Any]) -> None:
     if read:
         rows.append(('Read', read))
     page.pairs(rows, 0)
+
+
+def _narrative(page: _Page, document: dict[str, Any]) -> None:
+    text, note = view.narrative(document)
+    if text or note:
+        page.title('In words')
+    if text:
+        page.flow(text)
+    if note:
+        page.flow(note, style='dim')
 
 
 def _hypothesis(page: _Page, document: dict[str, Any],

@@ -182,6 +182,30 @@ def headline(document: dict[str, Any]) -> str:
     return VERDICTS.get(verdict) or text_utils.visible(verdict or 'Unknown')
 
 
+def narrative(document: dict[str, Any]) -> tuple[str, str]:
+    """The report in words, and who wrote them.
+
+    :returns: the text, empty where there is none, and a note on it
+    """
+    told = mapping(document, 'narrative')
+    text = told.get('text')
+    if not isinstance(text, str) or not told.get('claims'):
+        text = ''
+    notes = []
+    model = told.get('model')
+    if model and text:
+        notes.append(f'Written by {text_utils.visible(model)}; each sentence '
+                     'was checked against the evidence that it names.')
+    dropped = told.get('dropped')
+    if isinstance(dropped, list) and dropped:
+        notes.append(f'{text_utils.plural(len(dropped), "sentence")} of the '
+                     'model dropped, since the evidence does not carry '
+                     'it.' if len(dropped) == 1 else
+                     f'{len(dropped)} sentences of the model dropped, since '
+                     'the evidence does not carry them.')
+    return text, ' '.join(notes)
+
+
 def explanation(document: dict[str, Any]) -> str:
     """What the verdict means, in a sentence or two."""
     summary = document.get('summary')

@@ -19,7 +19,7 @@ from openstack_rca.osc.formatters import base
 class YamlFormatter(base.DocumentFormatter):
     """The same document as JSON gives, in YAML."""
 
-    kinds = frozenset({'report', 'trace'})
+    kinds = frozenset({'report', 'trace', 'answer'})
 
     def render(self, kind: str, document: dict[str, Any],
                options: base.Options) -> str:

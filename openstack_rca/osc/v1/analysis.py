@@ -153,15 +153,20 @@ class RateAnalysis(base.RCACommand):
         parser.add_argument('analysis', metavar='<analysis-id>',
                             type=base.identifier, help='Analysis (id)')
         group = parser.add_mutually_exclusive_group(required=True)
-        for value, text in (
-                ('right', 'The first cause is the cause'),
-                ('partly', 'The cause is among the others, or not whole'),
-                ('wrong', 'The cause is another one')):
-            group.add_argument(f'--{value}', dest='rating',
+        for value, options, text in (
+                ('right', ('--right', '--helpful'),
+                 'The first cause is the cause'),
+                ('partly', ('--partly',),
+                 'The cause is among the others, or not whole'),
+                ('wrong', ('--wrong',), 'The cause is another one')):
+            group.add_argument(*options, dest='rating',
                                action='store_const', const=value, help=text)
         parser.add_argument(
             '--component', metavar='<component>',
             help='The part that was faulty in truth, such as nova-compute')
+        parser.add_argument(
+            '--cause', metavar='<text>',
+            help='The cause in truth, in your words: it becomes knowledge')
         parser.add_argument('--comment', metavar='<text>',
                             help='What else there is to say')
         return parser
@@ -170,7 +175,7 @@ class RateAnalysis(base.RCACommand):
         """Keep the judgement, see cliff."""
         from openstack_rca.osc import text as text_utils
         given = {name: text_utils.sound(getattr(parsed_args, name))
-                 for name in ('component', 'comment')
+                 for name in ('component', 'comment', 'cause')
                  if getattr(parsed_args, name) is not None}
         self.client().rate_analysis(parsed_args.analysis, parsed_args.rating,
                                     **given)

@@ -54,6 +54,10 @@ class Analyze(base.DocumentCommand):
             '--output', metavar='<file>',
             help='Keep the report in this file too, as JSON, readable by '
                  'you alone')
+        parser.add_argument(
+            '--dry-run-llm', action='store_true',
+            help='Print what would be sent to the language model of the '
+                 'configuration, as JSON, and send nothing; with --log-dir')
         group = base.add_wait_options(parser)
         group.add_argument(
             '--incident', action='store_true',
@@ -68,6 +72,9 @@ class Analyze(base.DocumentCommand):
         """Answer the question, see cliff."""
         from openstack_rca.osc import output
         local = base.is_local(parsed_args)
+        if parsed_args.dry_run_llm:
+            self._dry_run(local, parsed_args)
+            return
         target = None
         if parsed_args.output:
             if parsed_args.no_wait:
@@ -86,13 +93,30 @@ class Analyze(base.DocumentCommand):
             return
         self.show(document, parsed_args)
 
-    def _local(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
+    def _dry_run(self, local: bool,
+                 parsed_args: argparse.Namespace) -> None:
+        """Print what a language model would be asked."""
+        if not local:
+            raise exception.InvalidInput(
+                reason='--dry-run-llm: it works on a folder of logs, with '
+                       'the configuration of this host. Name one with '
+                       '--log-dir.')
+        from openstack_rca.llms import narrator
+        from openstack_rca.osc import output
+        document = self._local(parsed_args, narrate=False)
+        output.write(self.app.stdout,
+                     output.as_json(narrator.preview(document)))
+
+    def _local(self, parsed_args: argparse.Namespace,
+               narrate: bool = True) -> dict[str, Any]:
         base.folder(parsed_args)
         question = dataclasses.replace(
             base.question(parsed_args), mode=parsed_args.mode or 'fast')
         baseline = (pathlib.Path(parsed_args.baseline)
                     if parsed_args.baseline else None)
         session = base.open_session(parsed_args, baseline)
+        if not narrate:
+            return session.analyze(question, narrate=False)
         return session.analyze(question)
 
     def _service(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
