@@ -153,6 +153,13 @@ class SignaturesUnreadable(RCAException):
                "Check [knowledge] signature_dirs.")
 
 
+class DocumentInvalid(RCAException):
+    """A document that cannot become knowledge."""
+
+    code = 400
+    msg_fmt = "%(name)s cannot be read: %(reason)s."
+
+
 class JobFailed(RCAException):
     """Work that a worker could not do."""
 

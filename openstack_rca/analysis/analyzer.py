@@ -26,6 +26,7 @@ from openstack_rca.analysis import activity
 from openstack_rca.analysis import cloud as clouds
 from openstack_rca.analysis import codemap
 from openstack_rca.analysis import evidence as gathering
+from openstack_rca.analysis import known
 from openstack_rca.analysis import location
 from openstack_rca.analysis import paths
 from openstack_rca.analysis import processes
@@ -36,6 +37,7 @@ from openstack_rca.analysis import scope as scopes
 from openstack_rca.analysis import verify
 from openstack_rca.detectors import base as detectors
 from openstack_rca.events import schema
+from openstack_rca.knowledge import signatures
 from openstack_rca.store import base as stores
 
 #: Below this score nobody is named as the cause.
@@ -66,6 +68,7 @@ class Analyzer:
     :param limits: how much a report holds
     :param atlas: code maps; without it those that are configured
     :param cloud: whose logs these are, to be asked beside them, or None
+    :param library: signatures; without it those that are configured
     :param embed: gives the meaning of texts, None in fast mode
     """
 
@@ -75,10 +78,12 @@ class Analyzer:
                  limits: report.Limits | None = None,
                  atlas: codemap.Atlas | None = None,
                  cloud: clouds.Cloud | None = None,
+                 library: signatures.Library | None = None,
                  embed: relevance.Embed | None = None) -> None:
         self._atlas = atlas or codemap.configured()
         self._cloud = cloud
         self._embed = embed
+        self._library = library or signatures.Library.configured()
         self._limits = limits or report.Limits()
         self._store = store
         self._baseline = baseline
@@ -108,6 +113,8 @@ class Analyzer:
         clock.lap('detect')
         findings = gathering.findings(seen)
         findings += processes.findings(self._store, scope, seen)
+        matches = known.look(self._store, scope, seen, self._library)
+        findings += known.findings(matches, scope, seen, findings)
         answer = None
         if inquiry:
             answer = inquiry.answer(findings)
@@ -147,7 +154,9 @@ class Analyzer:
                 'request_ids': list(scope.requests),
                 'resources': list(scope.resources),
                 'services': list(scope.only_services or scope.services)},
-            'coverage': coverage, 'skipped': skipped}
+            'coverage': coverage,
+            'skipped': skipped + known.skipped(self._library)}
+        document['similar'] += known.similar(matches)
         document['patterns'] |= {'services': services, 'levels': levels}
         document = verify.checked(document, self._store, self._atlas,
                                   answer.facts if answer else ())

@@ -23,6 +23,7 @@ import polars as pl
 
 from openstack_rca.analysis import components
 from openstack_rca.analysis import evidence as gathering
+from openstack_rca.analysis import known
 from openstack_rca.analysis import location
 from openstack_rca.analysis import ranking
 from openstack_rca.analysis import relevance as relevances
@@ -226,10 +227,17 @@ class Builder:
                 if number:
                     cited.setdefault(number)
         category = candidate.category
+        failure = known.named(candidate.findings, category)
+        if failure:
+            # A known failure is named with a record that shows it.
+            number = self._cite(failure.events[0], failure.clue)
+            if number:
+                cited.setdefault(number)
         best = next(f for f in candidate.findings if f.category == category)
-        remedy = list(dict.fromkeys(
-            r for f in candidate.findings if f.category == category
-            for r in f.remedy))[:3]
+        remedy = list(dict.fromkeys([
+            *(failure.remedy if failure else ()),
+            *(r for f in candidate.findings if f.category == category
+              for r in f.remedy)]))[:3]
         others = where = self._places(index, candidate, places.ranked())
         first = None
         sure = ranking.confidence(ranked, index)
@@ -243,9 +251,9 @@ class Builder:
         if index == 0 and (candidate.score < _WEAK or (
                 category in _CODE
                 and candidate.component not in _INFRASTRUCTURE)):
-            known = {p.file for p in where}
+            held = {p.file for p in where}
             others = others + [p for p in self._busy
-                               if p.file not in known]
+                               if p.file not in held]
         return {
             'rank': index + 1, 'cause': self._cause(best, candidate),
             'component': candidate.component, 'category': category,
@@ -253,7 +261,9 @@ class Builder:
             'confidence': round(sure, 3),
             'location': first,
             'locations': [_place(p) for p in others[:_MAX_LOCATIONS]],
-            'evidence': list(cited), 'remedy': remedy, 'signature': None}
+            'evidence': list(cited), 'remedy': remedy,
+            'signature': failure.clue.removeprefix(known.CLUE)
+            if failure else None}
 
     @staticmethod
     def _before(own: list[dict[str, Any]],

@@ -26,6 +26,8 @@ from openstack_rca.api import openapi
 from openstack_rca.api import versions
 from openstack_rca.api.v1 import analyses
 from openstack_rca.api.v1 import incidents
+from openstack_rca.api.v1 import index
+from openstack_rca.api.v1 import knowledge
 from openstack_rca.api.v1 import models
 from openstack_rca.api.v1 import queries
 from openstack_rca.api.v1 import sources
@@ -53,10 +55,15 @@ def routes(conf: cfg.ConfigOpts) -> dict[str, object]:
         '/v1/analyses': analyses.Analyses(conf, engine),
         '/v1/analyses/{id}': analyses.Analysis(),
         '/v1/analyses/{id}/rating': analyses.Rating(conf),
+        '/v1/analyses/{id}/questions': analyses.Questions(conf, engine),
+        '/v1/analyses/{id}/questions/{question_id}': analyses.Question(),
         '/v1/queries': queries.Queries(conf, engine),
         '/v1/queries/{id}': queries.Query(),
         '/v1/incidents': incidents.Incidents(conf),
         '/v1/incidents/{id}': incidents.Incident(conf),
+        '/v1/index': index.Index(conf, engine),
+        '/v1/knowledge': knowledge.Knowledge(conf),
+        '/v1/knowledge/{id}': knowledge.Entry(),
         '/v1/models': models.Models(conf, engine),
         '/v1/models/{id}': models.Model(conf),
         '/v1/sources': sources.Sources(),

@@ -96,10 +96,11 @@ def _open(name: str, summary: str, schema: schemas.Schema) -> dict[str, Any]:
             'responses': {'200': _response('Success.', schema)}}
 
 
-def _item(**operations: dict[str, Any]) -> dict[str, Any]:
+def _item(*more: str, **operations: dict[str, Any]) -> dict[str, Any]:
     return {'parameters': [{
-        'name': 'id', 'in': 'path', 'required': True,
-        'schema': {'type': 'string', 'format': 'uuid'}}], **operations}
+        'name': name, 'in': 'path', 'required': True,
+        'schema': {'type': 'string', 'format': 'uuid'}}
+        for name in ('id', *more)], **operations}
 
 
 def _paths(max_limit: int) -> dict[str, Any]:
@@ -135,14 +136,29 @@ def _paths(max_limit: int) -> dict[str, Any]:
             put=_operation(
                 'rateAnalysis', 'Say how right a report is', 200,
                 ref('Rating'), (*_ROW, 409), body=ref('RatingRequest'))),
+        '/v1/analyses/{id}/questions': _item(
+            post=_operation(
+                'askAnalysis', 'Ask something about an analysis', 202,
+                ref('Question'), (*_ROW, 409, 429),
+                body=ref('QuestionRequest')),
+            get=_operation(
+                'listQuestions', 'List what was asked about an analysis, '
+                'the newest first', 200, ref('Questions'), _ROW,
+                parameters=schemas.question_parameters(max_limit))),
+        '/v1/analyses/{id}/questions/{question_id}': _item(
+            'question_id', get=_operation(
+                'showQuestion', 'Show a question and its answer', 200,
+                ref('Question'), _ROW)),
         '/v1/queries': {
             'post': _operation(
-                'createQuery', 'Ask for events or a trace', 202,
-                ref('Query'), (403, 429), body={
-                    'oneOf': [ref('EventsRequest'), ref('TraceRequest')],
+                'createQuery', 'Ask for events, a trace, or what is known',
+                202, ref('Query'), (403, 429), body={
+                    'oneOf': [ref('EventsRequest'), ref('TraceRequest'),
+                              ref('SearchRequest')],
                     'discriminator': {'propertyName': 'kind', 'mapping': {
                         'events': ref('EventsRequest')['$ref'],
-                        'trace': ref('TraceRequest')['$ref']}}}),
+                        'trace': ref('TraceRequest')['$ref'],
+                        'search': ref('SearchRequest')['$ref']}}}),
             'get': _operation(
                 'listQueries', 'List the queries, the newest first', 200,
                 ref('Queries'), (403,),
@@ -161,6 +177,29 @@ def _paths(max_limit: int) -> dict[str, Any]:
             patch=_operation(
                 'updateIncident', 'Take an incident a step further', 200,
                 ref('Incident'), (*_ROW, 409), body=ref('IncidentUpdate'))),
+        '/v1/knowledge': {
+            'post': _operation(
+                'createKnowledge', 'Keep a document, or entries of a backup',
+                201, ref('KnowledgeKept'), (403, 409),
+                body=ref('KnowledgeRequest')),
+            'get': _operation(
+                'listKnowledge', 'List what is known, the newest first',
+                200, ref('Knowledge'), (403,),
+                parameters=schemas.knowledge_parameters(max_limit))},
+        '/v1/knowledge/{id}': _item(
+            get=_operation('showKnowledge', 'Show an entry', 200,
+                           ref('Entry'), _ROW),
+            delete=_operation('deleteKnowledge', 'Delete an entry', 204,
+                              None, _ROW)),
+        '/v1/index': {
+            'post': _operation(
+                'changeIndex', 'Look at the index of an engine, verify, '
+                'rebuild or clear it', 202, ref('Query'), (403, 429),
+                body=ref('IndexRequest')),
+            'get': _operation(
+                'listIndexJobs', 'List what was done to the index, the '
+                'newest first', 200, ref('IndexJobs'), (403,),
+                parameters=schemas.index_parameters(max_limit))},
         '/v1/models': {
             'post': _operation(
                 'trainModel', 'Train a detector', 202, ref('Model'),

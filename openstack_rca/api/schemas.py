@@ -26,7 +26,12 @@ DEFAULT_LIMIT = 100
 
 STATUSES = ['queued', 'running', 'complete', 'failed']
 VERDICTS = ['cause_found', 'insufficient_evidence', 'nothing_abnormal']
-KINDS = ['events', 'trace']
+KINDS = ['events', 'trace', 'search']
+QUERY_KINDS = [*KINDS, 'index']
+KNOWLEDGE_KINDS = ['document', 'incident', 'analysis', 'signature']
+STORED_KINDS = KNOWLEDGE_KINDS[:3]
+DOCUMENT_FORMATS = ['rst', 'markdown', 'html', 'text']
+INDEX_ACTIONS = ['status', 'verify', 'rebuild', 'clear']
 LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
 EVIDENCE_KINDS = ['log', 'notification', 'resource', 'signature', 'incident',
                   'document']
@@ -112,12 +117,15 @@ RATING_REQUEST: Schema = {
             'x-message': 'takes small letters, digits and hyphens only',
             'description': 'What was faulty in truth.'}),
         'comment': _or_null(_text(2000)),
+        'cause': _or_null(_text(
+            2000, description='The cause in truth, in words: it becomes '
+                              'knowledge.')),
     },
     'required': ['rating'],
     'additionalProperties': False,
 }
 
-#: What tells the two kinds of queries apart.
+#: What tells the kinds of queries apart.
 QUERY_KIND: Schema = {
     'type': 'object',
     'properties': {'kind': _one_of(KINDS)},
@@ -169,6 +177,115 @@ TRACE_REQUEST: Schema = {
                         'request_id': {'type': 'null'}}},
     ],
     'x-message': 'A trace takes either request_id or server, one of them.',
+}
+
+SEARCH_REQUEST: Schema = {
+    'type': 'object',
+    'description': 'What is known about something like this: documents, '
+                   'resolved incidents and judged analyses of the project, '
+                   'and signatures.',
+    'properties': {
+        'kind': _one_of(['search']),
+        'question': {**_text(10000, 1), 'pattern': '\\S',
+                     'x-message': 'holds no word',
+                     'description': 'Words, an error, a log line.'},
+        'kinds': {'type': 'array', 'maxItems': 4, 'default': [],
+                  'items': _one_of(KNOWLEDGE_KINDS),
+                  'description': 'Only entries of these kinds.'},
+        'service': _or_null(_text(
+            64, 1, description='Only entries about this service.')),
+        'since': _moment('Only what was written down at this time or '
+                         'later. Signatures have no time.'),
+        'until': _moment('Only what was written down at this time or '
+                         'earlier.'),
+        'mode': _one_of(MODES, default='full',
+                        description='How to look: fast by words, full by '
+                                    'meaning too.'),
+        'limit': {'type': 'integer', 'minimum': 1, 'maximum': 100,
+                  'default': 10},
+    },
+    'required': ['kind', 'question'],
+    'additionalProperties': False,
+}
+
+QUESTION_REQUEST: Schema = {
+    'type': 'object',
+    'properties': {
+        'question': {**_text(10000, 1), 'pattern': '\\S',
+                     'x-message': 'holds no word',
+                     'description': 'What else is to be known.'},
+        'mode': _one_of(MODES, default='full',
+                        description='How to look: fast by words, full by '
+                                    'meaning too.'),
+    },
+    'required': ['question'],
+    'additionalProperties': False,
+}
+
+INDEX_REQUEST: Schema = {
+    'type': 'object',
+    'properties': {'action': _one_of(
+        INDEX_ACTIONS, description='status tells how much is embedded; '
+        'verify reads all of it and makes what is damaged or missing; '
+        'rebuild makes all anew; clear gives up what is on disk.')},
+    'required': ['action'],
+    'additionalProperties': False,
+}
+
+_TAGS: Schema = {
+    'type': 'array', 'maxItems': 20, 'items': _text(64, 1), 'default': [],
+    'description': 'Words that searches find it by.'}
+_URL: Schema = _or_null({
+    **_text(1000, 8), 'pattern': '^https?://[^\\s]+$',
+    'x-message': 'must be an address that begins with http:// or https://',
+    'description': 'Where it can be read. Nothing is fetched from there.'})
+
+#: Of the body of POST /v1/knowledge.
+KNOWLEDGE_REQUEST: Schema = {
+    'type': 'object',
+    'description': 'Either a document, by its name and content, or entries '
+                   'of a backup. What a document of the same name said '
+                   'before is dropped.',
+    'properties': {
+        'name': {**_text(255, 1), 'pattern': '\\S',
+                 'x-message': 'holds no word',
+                 'description': 'What the document is known by, such as its '
+                                'path below a folder. No file is read.'},
+        'content': _text(1 << 20, 1, description='The document itself.'),
+        'format': _or_null(_one_of(
+            DOCUMENT_FORMATS, description='Needed where the name does not '
+                                          'tell by its ending.')),
+        'service': _or_null(_text(64, 1)),
+        'tags': _TAGS,
+        'url': _URL,
+        'entries': {
+            'type': 'array', 'minItems': 1, 'maxItems': 1000,
+            'x-message': 'there are none',
+            'items': {
+                'type': 'object',
+                'properties': {
+                    'kind': _one_of(STORED_KINDS),
+                    'title': _text(255, 1),
+                    'text': _text(1 << 20),
+                    'source': _or_null(_text(255)),
+                    'service': _or_null(_text(64, 1)),
+                    'tags': _TAGS, 'url': _URL,
+                    'resolution': _or_null(_text(10000)),
+                    'incident_id': _or_null(
+                        {'type': 'string', 'format': 'uuid'}),
+                    'analysis_id': _or_null(
+                        {'type': 'string', 'format': 'uuid'})},
+                'required': ['kind', 'title', 'text'],
+                'additionalProperties': False}},
+    },
+    'additionalProperties': False,
+    'oneOf': [
+        {'required': ['name', 'content'], 'not': {'required': ['entries']}},
+        {'required': ['entries'], 'not': {'anyOf': [
+            {'required': [name]} for name in (
+                'name', 'content', 'format', 'service', 'tags', 'url')]}},
+    ],
+    'x-message': 'Give either name and content of a document, or entries.',
 }
 
 INCIDENT_UPDATE: Schema = {
@@ -292,7 +409,26 @@ def analysis_parameters(max_limit: int) -> Schema:
 def query_parameters(max_limit: int) -> Schema:
     """Of the query string of GET /v1/queries."""
     return _parameters(max_limit, status=_one_of(STATUSES),
-                       kind=_one_of(KINDS))
+                       kind=_one_of(QUERY_KINDS))
+
+
+def index_parameters(max_limit: int) -> Schema:
+    """Of the query string of GET /v1/index."""
+    return _parameters(max_limit, status=_one_of(STATUSES))
+
+
+def question_parameters(max_limit: int) -> Schema:
+    """Of the query string of GET /v1/analyses/{id}/questions."""
+    return _parameters(max_limit)
+
+
+def knowledge_parameters(max_limit: int) -> Schema:
+    """Of the query string of GET /v1/knowledge."""
+    return _parameters(
+        max_limit, kind=_one_of(STORED_KINDS), service=_text(64, 1),
+        source=_text(255, 1), texts=_one_of(
+            ['true', 'false'], default='false',
+            description='With all that each entry says.'))
 
 
 def incident_parameters(max_limit: int) -> Schema:
@@ -406,8 +542,9 @@ _ANALYSIS['description'] = (
     'what was asked and how far it is.')
 
 _QUERY_SUMMARY = _whole(
-    id=_ID, kind=_one_of(KINDS), status=_one_of(STATUSES), project_id=_TEXT,
-    user_id=_TEXT, request=_OBJECT, error=_maybe('Failure'), **_LIFE)
+    id=_ID, kind=_one_of(QUERY_KINDS), status=_one_of(STATUSES),
+    project_id=_TEXT, user_id=_TEXT, request=_OBJECT,
+    error=_maybe('Failure'), **_LIFE)
 
 _QUERY = {
     **_QUERY_SUMMARY,
@@ -419,8 +556,14 @@ _QUERY = {
                            'of a request: request_ids, global_request_id, '
                            'services, events, more; of a server: server, '
                            'operations, notes, looks, request_ids, '
-                           'services, events, more.',
+                           'services, events, more. For kind search: found, '
+                           'index. For kind index: host, index.',
             'properties': {
+                'found': {'type': 'array', 'maxItems': 100,
+                          'items': ref('Found')},
+                'index': ref('IndexHealth'),
+                'host': {**_TEXT, 'description': 'The engine whose index it '
+                                                 'is.'},
                 'events': {'type': 'array', 'maxItems': MOST,
                            'items': _OBJECT},
                 'more': {'type': 'boolean',
@@ -435,10 +578,43 @@ _QUERY = {
                 'looks': {'type': 'integer',
                           'description': 'How often the server was only '
                                          'looked at; these events are left '
-                                         'out.'}},
-            'required': ['events', 'more']}},
+                                         'out.'}}}},
     'required': [*_QUERY_SUMMARY['required'], 'result'],
 }
+
+_ENTRY_SUMMARY = _whole(
+    'text', id=_ID, project_id=_TEXT, user_id=_TEXT,
+    kind=_one_of(STORED_KINDS), title=_TEXT,
+    source={**_TEXT, 'description': 'The document that it is a section of; '
+                                    'empty for others.'},
+    service=_MAYBE_TEXT, tags=_list_of(_TEXT), url=_MAYBE_TEXT,
+    resolution=_MAYBE_TEXT, incident_id=_MAYBE_ID, analysis_id=_MAYBE_ID,
+    created_at=_TIME, updated_at=_TIME, text=_TEXT)
+
+_ENTRY = {**_ENTRY_SUMMARY,
+          'required': [*_ENTRY_SUMMARY['required'], 'text']}
+
+_FOUND = _whole(
+    id=_TEXT, kind=_one_of(KNOWLEDGE_KINDS), title=_TEXT,
+    score={'type': 'number', 'minimum': 0, 'maximum': 1},
+    text={**_TEXT, 'description': 'Its beginning.'}, source=_TEXT,
+    service=_MAYBE_TEXT, url=_MAYBE_TEXT, resolution=_MAYBE_TEXT,
+    incident_id=_MAYBE_ID, analysis_id=_MAYBE_ID, updated_at=_MAYBE_TIME)
+
+_INDEX_HEALTH = _whole(
+    driver=_TEXT, model=_TEXT, entries=_COUNT, ready=_COUNT, embedded=_COUNT,
+    bytes=_COUNT, problem={
+        **_MAYBE_TEXT, 'description': 'Why what was on disk could not be '
+        'used, or why nothing can be embedded.'})
+
+_MESSAGE = _whole(
+    id=_ID, analysis_id=_ID, project_id=_TEXT, user_id=_TEXT,
+    status=_one_of(STATUSES), question=_TEXT,
+    answer={'type': ['object', 'null'], 'properties': {
+        'text': _TEXT, 'backend': _TEXT, 'evidence': _list_of(_OBJECT),
+        'knowledge': _list_of(ref('Found')), 'scope': _OBJECT,
+        'statistics': _OBJECT}},
+    error=_maybe('Failure'), **_LIFE)
 
 _INCIDENT = _whole(
     id=_ID, project_id=_TEXT, status=_one_of(INCIDENT_STATUSES), title=_TEXT,
@@ -507,16 +683,30 @@ COMPONENTS: dict[str, Schema] = {
     'RatingRequest': RATING_REQUEST,
     'Rating': _whole(
         analysis_id=_ID, user_id=_TEXT, rating=_one_of(RATINGS),
-        component=_MAYBE_TEXT, comment=_MAYBE_TEXT, created_at=_TIME,
+        component=_MAYBE_TEXT, comment=_MAYBE_TEXT, cause=_MAYBE_TEXT,
+        created_at=_TIME,
         updated_at=_TIME),
     'EventsRequest': EVENTS_REQUEST,
     'TraceRequest': TRACE_REQUEST,
+    'SearchRequest': SEARCH_REQUEST,
+    'Found': _FOUND,
     'QuerySummary': _QUERY_SUMMARY,
     'Queries': _page('queries', 'QuerySummary'),
     'Query': _QUERY,
     'IncidentUpdate': INCIDENT_UPDATE,
     'Incident': _INCIDENT,
     'Incidents': _page('incidents', 'Incident'),
+    'QuestionRequest': QUESTION_REQUEST,
+    'Question': _MESSAGE,
+    'Questions': _page('questions', 'Question'),
+    'KnowledgeRequest': KNOWLEDGE_REQUEST,
+    'KnowledgeKept': _whole(added=_COUNT, kept=_COUNT, removed=_COUNT),
+    'EntrySummary': _ENTRY_SUMMARY,
+    'Entry': _ENTRY,
+    'Knowledge': _page('knowledge', 'EntrySummary'),
+    'IndexRequest': INDEX_REQUEST,
+    'IndexHealth': _INDEX_HEALTH,
+    'IndexJobs': _page('index', 'QuerySummary'),
     'ModelRequest': MODEL_REQUEST,
     'ModelUpdate': MODEL_UPDATE,
     'ModelSummary': _MODEL_SUMMARY,

@@ -200,7 +200,7 @@ class _Checked:
             # What is missing is told last: it may be there, misspelled.
             raise exception.InvalidInput(_words(min(
                 errors, key=lambda error: error.validator in (
-                    'anyOf', 'minProperties', 'required'))))
+                    'anyOf', 'minProperties', 'oneOf', 'required'))))
 
 
 class Body(_Checked):
@@ -213,6 +213,11 @@ class Body(_Checked):
     def __init__(self, conf: cfg.ConfigOpts, schema: dict[str, Any]) -> None:
         super().__init__(schema)
         self._conf = conf
+        self._schema = schema
+
+    def default(self, name: str) -> Any:
+        """What a field is where nobody says."""
+        return self._schema['properties'][name]['default']
 
     def read(self, req: falcon.Request) -> dict[str, Any]:
         """Read the body of a request.

@@ -46,6 +46,7 @@ def check() -> None:
     drivers.check('openstack_rca.detectors', conf.CONF.detectors.enabled)
     drivers.check('openstack_rca.llms', [conf.CONF.llm.backend])
     drivers.check('openstack_rca.models', [conf.CONF.models.driver])
+    drivers.check('openstack_rca.retrievers', [conf.CONF.retrieval.driver])
     if rpc.configured():
         rpc.transport().cleanup()
 

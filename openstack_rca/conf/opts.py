@@ -15,20 +15,26 @@ from oslo_config import cfg
 
 from openstack_rca.conf import analysis
 from openstack_rca.conf import api
+from openstack_rca.conf import cloud
 from openstack_rca.conf import default
 from openstack_rca.conf import detectors
 from openstack_rca.conf import engine
+from openstack_rca.conf import knowledge
 from openstack_rca.conf import limits
+from openstack_rca.conf import llm
 from openstack_rca.conf import local_cache
 from openstack_rca.conf import models
+from openstack_rca.conf import retrieval
 from openstack_rca.conf import sources
 
 GROUPS: tuple[tuple[cfg.OptGroup, tuple[cfg.Opt, ...]], ...] = tuple(
     (module.GROUP, module.OPTIONS)
-    for module in (default, analysis, api, detectors, engine, limits,
-                   local_cache, models, sources))
+    for module in (default, analysis, api, cloud, detectors, engine, knowledge,
+                   limits, llm, local_cache, models, retrieval, sources))
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:
     """The options by group, for oslo.config's tools."""
-    return [(group, list(options)) for group, options in GROUPS]
+    return [(group, [*options, *(
+        cloud.auth_options() if group is cloud.GROUP else ())])
+        for group, options in GROUPS]

@@ -23,6 +23,7 @@ from oslo_utils import uuidutils
 import sqlalchemy as sa
 
 from openstack_rca import exception
+from openstack_rca.db import knowledge
 from openstack_rca.db import models
 from openstack_rca.db import rows
 from openstack_rca.db import session
@@ -174,6 +175,7 @@ def analysis_delete(project_id: str, analysis_id: str) -> None:
     """
     table, jobs = models.ANALYSES, models.JOBS
     with session.writer() as connection:
+        knowledge.forget_analysis(connection, project_id, analysis_id)
         gone = connection.execute(table.delete().where(
             table.c.id == analysis_id, table.c.project_id == project_id))
         if not gone.rowcount:
@@ -186,13 +188,16 @@ def analysis_delete(project_id: str, analysis_id: str) -> None:
 
 @session.guarded
 def rating_set(project_id: str, user_id: str, analysis_id: str, rating: str,
-               component: str | None = None,
-               comment: str | None = None) -> dict[str, Any]:
+               component: str | None = None, comment: str | None = None,
+               cause: str | None = None) -> dict[str, Any]:
     """Say how right a report is; a second word replaces the first.
+
+    What is learned from it is knowledge at once.
 
     :param rating: ``right``, ``partly`` or ``wrong``
     :param component: what was faulty in truth
     :param comment: in the words of the user
+    :param cause: the cause in truth, in words
     :returns: the rating
     :raises NotFound: there is no such analysis in the project
     :raises Conflict: it has no report
@@ -210,7 +215,7 @@ def rating_set(project_id: str, user_id: str, analysis_id: str, rating: str,
                 'complete one has a report that can be rated.')
         now = rows.utcnow()
         values = {'rating': rating, 'component': component,
-                  'comment': comment, 'updated_at': now}
+                  'comment': comment, 'cause': cause, 'updated_at': now}
         mine = sa.and_(ratings.c.analysis_id == analysis_id,
                        ratings.c.user_id == user_id)
         changed = connection.execute(
@@ -221,8 +226,10 @@ def rating_set(project_id: str, user_id: str, analysis_id: str, rating: str,
                 project_id=project_id, created_at=now, **values))
         row = connection.execute(
             sa.select(ratings).where(mine)).mappings().one()
+        knowledge.learn_rating(connection, row)
         return {name: row[name] for name in (
-            'analysis_id', 'user_id', 'rating', 'component', 'comment')} | {
+            'analysis_id', 'user_id', 'rating', 'component', 'comment',
+            'cause')} | {
             'created_at': rows.iso(row['created_at']),
             'updated_at': rows.iso(row['updated_at'])}
 
@@ -374,6 +381,8 @@ def incident_update(project_id: str, incident_id: str, user_id: str,
                 raise exception.Conflict(
                     reason=f'Somebody else changed the incident '
                     f'{incident_id} at the same time. Look at it again.')
+            knowledge.learn_incident(connection, project_id, incident_id,
+                                     user_id)
         return _incident(connection, project_id, incident_id)
 
 

@@ -39,7 +39,8 @@ class Claim:
     """A job that this engine holds.
 
     :param id: of the job
-    :param kind: ``analysis``, ``events``, ``trace`` or ``train``
+    :param kind: ``analysis``, ``events``, ``trace``, ``search``,
+        ``question``, ``index`` or ``train``
     :param project_id: whose job it is
     :param request: what was asked
     :param holder: name of the holder
@@ -55,7 +56,8 @@ class Claim:
 
 
 #: Where the row is that a job works on, by its kind.
-_ROWS = {rows.ANALYSIS: models.ANALYSES, rows.TRAIN: models.MODELS}
+_ROWS = {rows.ANALYSIS: models.ANALYSES, rows.TRAIN: models.MODELS,
+         rows.QUESTION: models.MESSAGES}
 
 
 def _held(claim: Claim) -> sa.ColumnElement[bool]:
@@ -207,6 +209,12 @@ def complete(item: Claim, result: str) -> bool:
     with session.writer() as connection:
         if item.kind == rows.TRAIN:
             return _trained(connection, item, result)
+        if item.kind == rows.QUESTION:
+            done = _end(connection, item.id, item.kind, _held(item),
+                        rows.COMPLETE)
+            if done:
+                _follow(connection, item.id, item.kind, answer=result)
+            return done
         if item.kind != rows.ANALYSIS:
             return _end(connection, item.id, item.kind, _held(item),
                         rows.COMPLETE, result=result)
@@ -398,6 +406,11 @@ def purge(days: float, most: int = 1000) -> dict[str, int]:
                 if what in ('analyses', 'models'):
                     connection.execute(
                         jobs.delete().where(jobs.c.id.in_(ids)))
+                if what == 'analyses':
+                    # Their messages went with them.
+                    connection.execute(jobs.delete().where(
+                        jobs.c.kind == rows.QUESTION, jobs.c.id.not_in(
+                            sa.select(models.MESSAGES.c.id))))
                 if what == 'analyses':
                     connection.execute(incidents.update().where(
                         incidents.c.analysis_id.in_(ids)).values(

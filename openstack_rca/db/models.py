@@ -24,6 +24,8 @@ from sqlalchemy.dialects import mysql
 #: Characters of a column that is cut to fit.
 TITLE = 255
 SUMMARY = 4000
+#: Of the name of a document.
+SOURCE = 255
 
 
 def _long() -> sa.types.TypeEngine[str]:
@@ -116,6 +118,8 @@ RATINGS = sa.Table(
     sa.Column('rating', sa.String(16), nullable=False),
     sa.Column('component', sa.String(64)),
     sa.Column('comment', sa.Text()),
+    # The cause in truth, in words.
+    sa.Column('cause', sa.Text()),
     sa.Column('created_at', _moment(), nullable=False),
     sa.Column('updated_at', _moment(), nullable=False),
     **_MYSQL)
@@ -244,4 +248,58 @@ SYMPTOMS = sa.Table(
     sa.Index('uq_symptoms_dedup_since', 'dedup', 'since', unique=True),
     sa.Index(None, 'since', 'id'),
     sa.Index(None, 'updated_at'),
+    **_MYSQL)
+
+# What searches find: documents, incidents with their resolutions, analyses
+# that were judged.
+KNOWLEDGE = sa.Table(
+    'knowledge', METADATA,
+    sa.Column('id', sa.String(36), primary_key=True),
+    sa.Column('project_id', sa.String(64), nullable=False),
+    sa.Column('user_id', sa.String(64), nullable=False),
+    sa.Column('kind', sa.String(16), nullable=False),
+    sa.Column('title', sa.String(TITLE), nullable=False),
+    sa.Column('text', _long(), nullable=False),
+    # The document that it is a section of; empty for others.
+    sa.Column('source', sa.String(SOURCE), nullable=False),
+    sa.Column('service', sa.String(64)),
+    sa.Column('tags', sa.Text(), nullable=False),
+    sa.Column('url', sa.Text()),
+    sa.Column('resolution', sa.Text()),
+    # Without foreign keys: what was learned outlives both.
+    sa.Column('incident_id', sa.String(36)),
+    sa.Column('analysis_id', sa.String(36)),
+    # Of all that it says, so that it is kept once.
+    sa.Column('fingerprint', sa.String(32), nullable=False),
+    sa.Column('created_at', _moment(), nullable=False),
+    # By the clock of the database: engines look for what is newer.
+    sa.Column('updated_at', _moment(), nullable=False),
+    sa.Index('uq_knowledge_project_id_fingerprint', 'project_id',
+             'fingerprint', unique=True),
+    sa.Index('ix_knowledge_listed', 'project_id', 'created_at', 'id', 'kind',
+             'service'),
+    sa.Index(None, 'project_id', 'source'),
+    sa.Index(None, 'project_id', 'incident_id'),
+    sa.Index(None, 'project_id', 'analysis_id'),
+    sa.Index(None, 'updated_at'),
+    **_MYSQL)
+
+# What was asked of an analysis afterwards, and answered.
+MESSAGES = sa.Table(
+    'messages', METADATA,
+    # That of the job which answers.
+    sa.Column('id', sa.String(36), primary_key=True),
+    sa.Column('analysis_id', sa.String(36),
+              sa.ForeignKey('analyses.id', ondelete='CASCADE'),
+              nullable=False),
+    sa.Column('project_id', sa.String(64), nullable=False),
+    sa.Column('user_id', sa.String(64), nullable=False),
+    sa.Column('status', sa.String(16), nullable=False),
+    sa.Column('question', sa.Text(), nullable=False),
+    sa.Column('answer', _long()),
+    sa.Column('error', sa.Text()),
+    sa.Column('created_at', _moment(), nullable=False),
+    sa.Column('started_at', _moment()),
+    sa.Column('finished_at', _moment()),
+    sa.Index(None, 'analysis_id', 'created_at', 'id'),
     **_MYSQL)

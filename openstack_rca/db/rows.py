@@ -30,8 +30,9 @@ UNFINISHED = (QUEUED, RUNNING)
 
 ANALYSIS = 'analysis'
 TRAIN = 'train'
+QUESTION = 'question'
 #: Kinds of jobs that work on a row of another table; others are queries.
-WITH_ROWS = (ANALYSIS, TRAIN)
+WITH_ROWS = (ANALYSIS, TRAIN, QUESTION)
 
 #: NUL, and halves of characters: no database takes them all.
 _UNSTORABLE = re.compile('[\x00\ud800-\udfff]')

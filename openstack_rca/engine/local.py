@@ -11,6 +11,7 @@
 # under the License.
 """The local door: questions to a folder of logs, in process."""
 
+from collections.abc import Sequence
 import pathlib
 import time
 from typing import Any
@@ -20,6 +21,8 @@ from openstack_rca.engine import cache as caches
 from openstack_rca.engine import folder as folders
 from openstack_rca.engine import ingest
 from openstack_rca.engine import session
+from openstack_rca.engine import shelf
+from openstack_rca.knowledge import entries
 from openstack_rca.store import base as stores
 
 
@@ -46,7 +49,23 @@ def open_folder(path: pathlib.Path, *, timezone: str = 'UTC',
     quiet = None
     if baseline is not None:
         quiet = _parsed(baseline, timezone, cache, progress)[0]
-    return session.Session(store, skipped, quiet, time.perf_counter() - start)
+    return session.Session(store, skipped, quiet,
+                           time.perf_counter() - start, similar=_similar)
+
+
+def known(extra: Sequence[entries.Entry] = ()) -> shelf.Shelf:
+    """What is known without a service: signatures, and what is given.
+
+    :param extra: entries beside the signatures
+    :raises SignatureInvalid: a shipped signature is wrong
+    """
+    made = shelf.Shelf(extra=extra)
+    made.refresh()
+    return made
+
+
+def _similar(report: dict[str, Any]) -> None:
+    known().add_similar(report, None)
 
 
 def _parsed(path: pathlib.Path, timezone: str, cached: bool,

@@ -381,7 +381,8 @@ class Manager:
         :raises EOFError: it ended
         """
         settings = conf.CONF.engine
-        told = {'id': item.id, 'kind': item.kind, 'request': item.request}
+        told = {'id': item.id, 'kind': item.kind, 'request': item.request,
+                'project_id': item.project_id}
         if item.kind == rows.ANALYSIS:
             told['models'] = self._models_active()
         if not worker.send(told):
@@ -392,6 +393,10 @@ class Manager:
             limit = conf.CONF.models.train_timeout
             option = '[models] train_timeout'
             advice = 'Train on a shorter time, with since and until.'
+        elif item.kind == 'index':
+            advice = 'What is done is kept: ask again.'
+        elif item.kind in ('search', rows.QUESTION):
+            advice = 'Ask for less.'
         # The time of a job begins when its process does.
         end = time.monotonic() + limit
         started = time.monotonic()

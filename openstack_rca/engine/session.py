@@ -11,8 +11,10 @@
 # under the License.
 """Questions to a store of events: what both doors answer."""
 
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
+from collections.abc import Sequence
 import contextlib
 import datetime
 from typing import Any
@@ -28,7 +30,10 @@ from openstack_rca.analysis import report
 from openstack_rca.analysis import scope
 from openstack_rca.analysis import trace
 from openstack_rca.engine import active
+from openstack_rca.engine import asking
+from openstack_rca.engine import shelf
 from openstack_rca.events import schema
+from openstack_rca.llms import narrator
 from openstack_rca.store import base as stores
 
 
@@ -40,13 +45,18 @@ class Session:
     :param baseline: events of a quiet time, or None
     :param parse_seconds: how long reading the folder took
     :param cloud: whose logs these are, or None
+    :param similar: names in a report what it resembles; None where nothing
+        is known
     """
 
     def __init__(self, store: stores.Store, skipped: list[dict[str, Any]],
                  baseline: stores.Store | None = None,
                  parse_seconds: float = 0.0,
-                 cloud: clouds.Cloud | None = None) -> None:
+                 cloud: clouds.Cloud | None = None,
+                 similar: Callable[[dict[str, Any]], None] | None = None
+                 ) -> None:
         self.cloud = cloud
+        self.similar = similar
         self.store = store
         self.skipped = skipped
         self.baseline = baseline
@@ -66,13 +76,14 @@ class Session:
         return sorted(self.store.files().values(), key=lambda r: r.source)
 
     def analyze(self, question: scope.Question,
-                versions: Mapping[str, str] | None = None
-                ) -> dict[str, Any]:
+                versions: Mapping[str, str] | None = None, *,
+                narrate: bool = True) -> dict[str, Any]:
         """Answer a question with a report.
 
         :param question: what the operator wants to know
         :param versions: active models by detector; without it those that
             came with the package
+        :param narrate: tell the report in words, see ``[llm]``
         :returns: the report document
         :raises InvalidInput: the question contradicts itself
         :raises UnknownRequest: a request id that no event carries
@@ -94,7 +105,28 @@ class Session:
                     self.parse_seconds)
         # Before the files: of these there may be more than a report holds.
         document['skipped'] = left_out + document['skipped']
-        return document
+        if self.similar:
+            self.similar(document)
+        return narrator.narrate(document) if narrate else document
+
+    def ask(self, report: Mapping[str, Any], question: str,
+            before: Sequence[str], known: shelf.Shelf,
+            mode: str = 'fast') -> dict[str, Any]:
+        """Answer a question about a report, see :mod:`asking`.
+
+        :param report: what is asked about
+        :param question: in words
+        :param before: questions that were asked before, the oldest first
+        :param known: what is known
+        :param mode: ``fast`` or ``full``
+        :raises InvalidInput: the question contradicts itself
+        :raises StoreError: the parsed events cannot be read
+        """
+        with self._readable():
+            return asking.ask(
+                self.store, report, question, before,
+                known.found_by(None, mode), embed=active.embed(mode),
+                most=conf.CONF.retrieval.context_size)
 
     def events(self, *, since: datetime.datetime | None = None,
                until: datetime.datetime | None = None,

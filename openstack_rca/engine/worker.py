@@ -17,6 +17,7 @@ Run as ``python -m openstack_rca.engine.worker`` by the engine.
 from collections.abc import Mapping
 import contextlib
 import datetime
+import functools
 import json
 import pathlib
 import resource
@@ -29,13 +30,17 @@ from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.analysis import cloud as clouds
 from openstack_rca.analysis import scope
+from openstack_rca.db import knowledge
 from openstack_rca.engine import active
+from openstack_rca.engine import asking
 from openstack_rca.engine import folder as folders
 from openstack_rca.engine import pipe
 from openstack_rca.engine import session
+from openstack_rca.engine import shelf as shelves
 from openstack_rca.engine import snapshots
 from openstack_rca.engine import state
 from openstack_rca.engine import trainer
+from openstack_rca.knowledge import similar
 
 LOG = logging.getLogger(__name__)
 
@@ -50,11 +55,14 @@ class Worker:
 
     :param sources: what there is
     :param cloud: whose logs these are, or None
+    :param shelf: what is known, or None
     """
 
     def __init__(self, sources: list[state.SourceDir],
-                 cloud: clouds.Cloud | None = None) -> None:
+                 cloud: clouds.Cloud | None = None,
+                 shelf: shelves.Shelf | None = None) -> None:
         self._cloud = cloud
+        self._shelf = shelf or shelves.Shelf()
         self._sources = sources
         self._snapshots = snapshots.Snapshots(sources)
 
@@ -67,9 +75,10 @@ class Worker:
 
     def close(self) -> None:
         """Give the snapshots up."""
+        self._shelf.close()
         self._snapshots.close()
 
-    def _session(self) -> session.Session:
+    def _session(self, project_id: str | None = None) -> session.Session:
         if not self._sources:
             raise exception.SourceEmpty(
                 'The engine reads no logs. Name folders in [sources] '
@@ -85,22 +94,41 @@ class Worker:
             prefix = f'{source.name}/' if len(self._sources) > 1 else ''
             skipped += [row | {'source': prefix + row['source']}
                         for row in folders.skipped(source.store)]
-        return session.Session(self._snapshots.whole(), skipped,
-                               cloud=self._cloud)
+        return session.Session(
+            self._snapshots.whole(), skipped, cloud=self._cloud,
+            similar=functools.partial(self._similar, project_id))
+
+    def _similar(self, project_id: str | None,
+                 report: dict[str, Any]) -> None:
+        """Name what a report resembles; it stands without that, too."""
+        try:
+            self._shelf.refresh()
+        except exception.RCAException as error:
+            LOG.warning('What was written down lately is not known: %s',
+                        error)
+        self._shelf.add_similar(report, project_id)
 
     def answer(self, kind: str, request: dict[str, Any],
                told: trainer.Told | None = None,
-               active: Mapping[str, str] | None = None) -> str:
+               active: Mapping[str, str] | None = None,
+               project_id: str | None = None) -> str:
         """The result of a job, as JSON.
 
-        :param kind: ``analysis``, ``events``, ``trace``, ``train`` or
-            ``measure``
+        :param kind: ``analysis``, ``events``, ``trace``, ``search``,
+            ``question``, ``index``, ``train`` or ``measure``
         :param request: what was asked, in the shape of the API
         :param told: called with the progress of a training
         :param active: versions of the models to use, by detector
+        :param project_id: who asks
         :raises RCAException: there is no answer, and why
         """
-        opened = self._session()
+        if kind == 'search':
+            return self._search(request, project_id)
+        if kind == 'index':
+            return self._index(request['action'])
+        if kind == 'question':
+            return self._question(request, project_id)
+        opened = self._session(project_id)
         if kind == 'analysis':
             return json.dumps(opened.analyze(scope.Question(
                 issue=request.get('issue') or '',
@@ -137,6 +165,47 @@ class Worker:
                    'It may be older than the API.')
 
 
+    def _search(self, request: dict[str, Any],
+                project_id: str | None) -> str:
+        """What is known about something."""
+        self._shelf.refresh()
+        found = self._shelf.search(
+            request['question'], int(request.get('limit') or 10),
+            tuple(request.get('kinds') or ()), project_id=project_id,
+            mode=request.get('mode') or 'full',
+            service=request.get('service'),
+            since=scope.naive(_moment(request.get('since'))),
+            until=scope.naive(_moment(request.get('until'))))
+        return json.dumps({'found': [similar.described(f) for f in found],
+                           'index': self._shelf.health()})
+
+    def _index(self, action: str) -> str:
+        """Work on the index of this engine."""
+        self._shelf.refresh()
+        work = {'verify': self._shelf.verify, 'clear': self._shelf.clear,
+                'rebuild': self._shelf.rebuild}.get(action)
+        if work:
+            work()
+        return json.dumps({'host': conf.CONF.host,
+                           'index': self._shelf.health()})
+
+    def _question(self, request: dict[str, Any],
+                  project_id: str | None) -> str:
+        """What answers a question about an analysis."""
+        assert project_id is not None
+        report, before = knowledge.conversation(
+            project_id, request['analysis_id'])
+        self._shelf.refresh()
+        opened = self._session(project_id)
+        mode = request.get('mode') or 'full'
+        return json.dumps(asking.ask(
+            opened.store, report, request['question'],
+            [m['question'] for m in before],
+            self._shelf.found_by(project_id, mode),
+            embed=active.embed(mode),
+            most=conf.CONF.retrieval.context_size), separators=(',', ':'))
+
+
 def fitted(result: dict[str, Any], most: int) -> str:
     """A result with as many of its events as it may hold.
 
@@ -163,8 +232,9 @@ def _message(worker: Worker, job: dict[str, Any],
              told: trainer.Told | None = None) -> dict[str, Any]:
     """What comes of a job."""
     try:
-        return {'result': worker.answer(job['kind'], job['request'], told,
-                                        job.get('models'))}
+        return {'result': worker.answer(
+            job['kind'], job['request'], told, job.get('models'),
+            job.get('project_id'))}
     except exception.RCAException as error:
         return {'error': str(error), 'code': error.code}
     except BaseException as error:
@@ -202,7 +272,10 @@ def main() -> None:
     # Where memory is short, this process goes and not the engine.
     with contextlib.suppress(OSError):
         pathlib.Path('/proc/self/oom_score_adj').write_text('500')
-    worker = Worker(state.sources(), _cloud())
+    shelf = shelves.Shelf(
+        knowledge, pathlib.Path(conf.CONF.retrieval.directory))
+    worker = Worker(state.sources(), _cloud(), shelf)
+    shelf.start()
     try:
         try:
             worker.refresh()

@@ -17,13 +17,16 @@ from oslo_policy import policy
 
 from openstack_rca.policies import analyses
 from openstack_rca.policies import incidents
+from openstack_rca.policies import index
+from openstack_rca.policies import knowledge
 from openstack_rca.policies import models
 from openstack_rca.policies import queries
+from openstack_rca.policies import questions
 from openstack_rca.policies import sources
 
 
 def list_rules() -> list[policy.DocumentedRuleDefault]:
     """All rules, for the enforcer and for oslo.policy's tools."""
     return list(itertools.chain(
-        analyses.RULES, incidents.RULES, models.RULES, queries.RULES,
-        sources.RULES))
+        analyses.RULES, incidents.RULES, index.RULES, knowledge.RULES,
+        models.RULES, queries.RULES, questions.RULES, sources.RULES))

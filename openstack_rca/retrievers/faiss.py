@@ -207,8 +207,9 @@ class FaissRetriever(base.Retriever):
             return None
         embed, _width = _embedder(self._model)
         # Each line says something of its own.
-        asked = self._spread(embed(lines)).sum(0, keepdims=True)
-        return asked / max(1e-9, float(np.linalg.norm(asked)))
+        asked: np.ndarray = self._spread(embed(lines)).sum(0, keepdims=True)
+        asked /= max(1e-9, float(np.linalg.norm(asked)))
+        return asked
 
     def scores(self, question: str,
                wanted: Collection[str]) -> dict[str, float]:

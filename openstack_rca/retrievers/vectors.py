@@ -54,7 +54,7 @@ class Vectors:
         self._width = width
         self._record = _NAME + 4 * width + _CHECK
         # What follows a record that is cut off is out of step: everything
-        # is written anew then.
+        # that is good is written anew then.
         self._whole = True
         if path and path.exists():
             self._read(path)
@@ -78,6 +78,7 @@ class Vectors:
                 continue
             self._known[body[:_NAME]] = numbers
         self.damaged += not self._whole
+        self._whole = not self.damaged
 
     def missing(self, texts: Mapping[str, str]) -> list[str]:
         """Ids of texts that have no embedding yet.

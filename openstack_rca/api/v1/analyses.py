@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Analyses, their reports and ratings."""
+"""Analyses, their reports and ratings, and questions to them."""
 
 import falcon
 from oslo_config import cfg
@@ -18,6 +18,7 @@ from openstack_rca.api import schemas
 from openstack_rca.api import validation
 from openstack_rca.api.v1 import base
 from openstack_rca.db import api as db
+from openstack_rca.db import knowledge
 from openstack_rca.engine import rpcapi
 
 
@@ -96,4 +97,52 @@ class Rating(base.Resource):
         base.show(resp, db.rating_set(
             caller.project_id, caller.user_id,
             base.identified('analysis', id), rated['rating'],
-            rated.get('component'), rated.get('comment')))
+            rated.get('component'), rated.get('comment'),
+            rated.get('cause')))
+
+
+class Questions(base.Resource):
+    """What was asked about an analysis."""
+
+    def __init__(self, conf: cfg.ConfigOpts, engine: rpcapi.EngineAPI
+                 ) -> None:
+        self._conf = conf
+        self._engine = engine
+        self._asked = validation.Body(conf, schemas.QUESTION_REQUEST)
+        self._listed = validation.Query(
+            schemas.question_parameters(conf.api.max_limit))
+
+    def on_post(self, req: falcon.Request, resp: falcon.Response,
+                id: str) -> None:
+        """Ask something about the analysis."""
+        caller = base.authorized(req, 'rca:questions:create')
+        asked = self._asked.read(req)
+        name = base.identified('analysis', id)
+        message = knowledge.message_create(
+            caller.project_id, caller.user_id, name, asked['question'],
+            asked.get('mode', 'full'), self._conf.api.max_queued)
+        self._engine.nudge(message['id'])
+        base.show_accepted(req, resp, f'analyses/{name}/questions', message)
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response,
+               id: str) -> None:
+        """List the questions, the newest first."""
+        caller = base.authorized(req, 'rca:questions:list', parameters=True)
+        asked = self._listed.read(req)
+        name = base.identified('analysis', id)
+        rows, more = knowledge.message_list(
+            caller.project_id, name, asked['limit'], asked.get('marker'))
+        base.show_page(req, resp, 'questions', rows, more, asked,
+                       f'analyses/{name}/questions')
+
+
+class Question(base.Resource):
+    """One question about an analysis."""
+
+    def on_get(self, req: falcon.Request, resp: falcon.Response, id: str,
+               question_id: str) -> None:
+        """Show the question and its answer."""
+        caller = base.authorized(req, 'rca:questions:show')
+        base.show(resp, knowledge.message_get(
+            caller.project_id, base.identified('analysis', id),
+            base.identified('question', question_id)))

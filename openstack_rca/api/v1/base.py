@@ -102,18 +102,19 @@ def show(resp: falcon.Response, document: Any, code: int = 200) -> None:
 
 def show_page(req: falcon.Request, resp: falcon.Response, name: str,
               rows: list[dict[str, Any]], more: bool,
-              asked: dict[str, Any]) -> None:
+              asked: dict[str, Any], path: str | None = None) -> None:
     """Answer with a page of a list, and where the next one is.
 
     :param name: what the list holds
     :param more: whether rows follow
     :param asked: the query parameters of this page
+    :param path: of the list, below the version; its name where None
     """
     document: dict[str, Any] = {name: rows}
     if more:
         query = urllib.parse.urlencode(asked | {'marker': rows[-1]['id']})
         document[f'{name}_links'] = [{
-            'rel': 'next', 'href': f'{req.prefix}/v1/{name}?{query}'}]
+            'rel': 'next', 'href': f'{req.prefix}/v1/{path or name}?{query}'}]
     show(resp, document)
 
 

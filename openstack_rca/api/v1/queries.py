@@ -9,7 +9,7 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Questions to the events: which there are, and the way of a request."""
+"""Questions to the events and to what is known."""
 
 from typing import Any
 
@@ -33,12 +33,13 @@ class Queries(base.Resource):
         self._asked = validation.Body(conf, schemas.QUERY_KIND)
         self._kinds = {
             'events': validation.Body(conf, schemas.EVENTS_REQUEST),
-            'trace': validation.Body(conf, schemas.TRACE_REQUEST)}
+            'trace': validation.Body(conf, schemas.TRACE_REQUEST),
+            'search': validation.Body(conf, schemas.SEARCH_REQUEST)}
         self._listed = validation.Query(
             schemas.query_parameters(conf.api.max_limit))
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        """Ask for events or a trace."""
+        """Ask for events, a trace, or what is known."""
         caller = base.authorized(req, 'rca:queries:create')
         asked = self._asked.read(req)
         kind = asked['kind']
@@ -48,12 +49,13 @@ class Queries(base.Resource):
         request: dict[str, Any] = {
             name: value for name, value in asked.items()
             if name != 'kind' and value is not None}
-        if kind == 'events':
+        if kind != 'trace':
             for name, time in zip(('since', 'until'),
                                   validation.span(asked), strict=True):
                 if time is not None:
                     request[name] = time
-            request['limit'] = int(asked.get('limit', schemas.MOST))
+            request['limit'] = int(asked.get(
+                'limit', self._kinds[kind].default('limit')))
         query = db.query_create(caller.project_id, caller.user_id, kind,
                                 request, self._conf.api.max_queued)
         self._engine.nudge(query['id'])

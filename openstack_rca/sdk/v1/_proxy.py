@@ -23,12 +23,16 @@ from openstack import proxy
 
 from openstack_rca.sdk.v1 import analysis as _analysis
 from openstack_rca.sdk.v1 import incident as _incident
+from openstack_rca.sdk.v1 import index as _index
+from openstack_rca.sdk.v1 import knowledge as _knowledge
 from openstack_rca.sdk.v1 import model as _model
 from openstack_rca.sdk.v1 import query as _query
+from openstack_rca.sdk.v1 import question as _question
 from openstack_rca.sdk.v1 import rating as _rating
 from openstack_rca.sdk.v1 import source as _source
 
-JobT = TypeVar('JobT', _analysis.Analysis, _model.Model, _query.Query)
+JobT = TypeVar('JobT', _analysis.Analysis, _model.Model, _query.Query,
+               _question.Question)
 
 #: Seconds between looks at a job: the first ones come quickly, since many an
 #: answer takes less than a second.
@@ -53,9 +57,12 @@ class Proxy(proxy.Proxy):
 
     _resource_registry = {
         'analysis': _analysis.Analysis,
+        'entry': _knowledge.Entry,
         'incident': _incident.Incident,
+        'index': _index.Index,
         'model': _model.Model,
         'query': _query.Query,
+        'question': _question.Question,
         'rating': _rating.Rating,
         'source': _source.Source,
     }
@@ -122,28 +129,133 @@ class Proxy(proxy.Proxy):
 
     def rate_analysis(self, analysis: str | _analysis.Analysis, rating: str,
                       component: str | None = None,
-                      comment: str | None = None) -> _rating.Rating:
+                      comment: str | None = None,
+                      cause: str | None = None) -> _rating.Rating:
         """Say whether an analysis was right; again replaces it.
 
         :param analysis: the analysis or its id
         :param rating: ``right``, ``partly`` or ``wrong``
         :param component: the part that was faulty in truth
         :param comment: what else there is to say
+        :param cause: the cause in truth, in words: it becomes knowledge
         :raises ConflictException: the analysis is not complete
         """
         return self._update(
             _rating.Rating, None, rating=rating,
             analysis_id=_analysis.Analysis._get_id(analysis),
-            **_given({'component': component, 'comment': comment}))
+            **_given({'component': component, 'comment': comment,
+                      'cause': cause}))
+
+    def ask_analysis(self, analysis: str | _analysis.Analysis,
+                     question: str, mode: str | None = None
+                     ) -> _question.Question:
+        """Ask something about an analysis; the answer comes later.
+
+        :param analysis: the analysis or its id
+        :param question: what else is to be known
+        :param mode: ``fast`` or ``full``
+        :returns: the question, queued
+        :raises ConflictException: the analysis is not complete
+        """
+        return self._create(
+            _question.Question, question=question,
+            analysis_id=_analysis.Analysis._get_id(analysis),
+            **_given({'mode': mode}))
+
+    def questions(self, analysis: str | _analysis.Analysis,
+                  **query: Any) -> Generator[_question.Question, None, None]:
+        """List what was asked about an analysis, newest first.
+
+        :param analysis: the analysis or its id
+        :param query: ``limit`` (of one page), ``marker`` (the id to go on
+            behind)
+        """
+        return self._list(
+            _question.Question,
+            analysis_id=_analysis.Analysis._get_id(analysis),
+            **_given(query))
+
+    def wait_for_question(
+            self, question: _question.Question,
+            timeout: float | None = 600,
+            progress: Callable[[_question.Question], None] | None = None
+            ) -> _question.Question:
+        """Wait for an answer, see :meth:`wait_for_analysis`.
+
+        :param question: the question
+        :param timeout: the most seconds to wait, None for no end
+        :param progress: called with the question after each look at it
+        :returns: the question with its answer
+        :raises ResourceTimeout: it is not answered in time
+        :raises ResourceFailure: it failed, the message says why
+        """
+        return self._wait(_question.Question, question, timeout, progress)
+
+    def import_knowledge(self, **attrs: Any) -> _knowledge.Import:
+        """Hand in a document, or entries of a backup.
+
+        :param attrs: ``name``, ``content``, ``format``, ``service``,
+            ``tags``, ``url``; or ``entries``; what is None is left out
+        :returns: how many entries were ``added``, ``kept``, ``removed``
+        """
+        return self._create(_knowledge.Import, **_given(attrs))
+
+    def knowledge(self, **query: Any) -> Generator[
+            _knowledge.Entry, None, None]:
+        """List what is known in the project, newest first.
+
+        :param query: ``kind``, ``service``, ``source``, ``texts`` (``true``
+            for all that each says), ``limit`` (of one page), ``marker``
+            (the id to go on behind)
+        """
+        return self._list(_knowledge.Entry, **_given(query))
+
+    def get_knowledge(self, entry: str | _knowledge.Entry
+                      ) -> _knowledge.Entry:
+        """Fetch one entry with its text.
+
+        :param entry: the entry or its id
+        :raises NotFoundException: the project has no such entry
+        """
+        return self._get_resource(_knowledge.Entry, entry).fetch(
+            self, skip_cache=True)
+
+    def delete_knowledge(self, entry: str | _knowledge.Entry,
+                         ignore_missing: bool = True) -> None:
+        """Delete an entry.
+
+        :param entry: the entry or its id
+        :param ignore_missing: whether one that is not there is no error
+        :raises NotFoundException: the project has no such entry
+        """
+        self._delete(_knowledge.Entry, entry, ignore_missing=ignore_missing)
+
+    def change_index(self, action: str) -> _index.Index:
+        """Have something done to the index of an engine.
+
+        :param action: ``status``, ``verify``, ``rebuild`` or ``clear``
+        :returns: the job; :meth:`wait_for_query` with its id follows it
+        """
+        return self._create(_index.Index, action=action)
+
+    def index_jobs(self, **query: Any) -> Generator[
+            _index.Index, None, None]:
+        """List what was done to the index, newest first.
+
+        :param query: ``status``, ``limit`` (of one page), ``marker`` (the
+            id to go on behind)
+        """
+        return self._list(_index.Index, **_given(query))
 
     def create_query(self, kind: str, **attrs: Any) -> _query.Query:
         """Ask for events; they come later.
 
-        :param kind: ``events`` or ``trace``
-        :param attrs: for events ``since``, ``until``, ``request_id``,
-            ``server``, ``service``, ``level``, ``template``, ``words``,
-            ``limit``; for a trace ``request_id`` or ``server``; what is None
-            is left out
+        :param kind: ``events``, ``trace`` or ``search``
+        :param attrs: for a search ``question``, ``kinds``, ``service``,
+            ``since``, ``until``, ``mode``, ``limit``; for events ``since``,
+            ``until``, ``request_id``, ``server``, ``service``, ``level``,
+            ``template``, ``words``, ``limit``; for a trace ``request_id``
+            or ``server``; what is None is left out
         :returns: the query, queued
         """
         return self._create(_query.Query, kind=kind, **_given(attrs))
@@ -359,7 +471,8 @@ def _passes(exc: Exception) -> bool:
     return True
 
 
-def _reason(job: _analysis.Analysis | _model.Model | _query.Query) -> str:
+def _reason(job: _analysis.Analysis | _model.Model | _query.Query
+            | _question.Question) -> str:
     error = job.error
     if isinstance(error, dict) and error.get('message'):
         return str(error['message'])

@@ -28,8 +28,14 @@ class Query(_base.Resource):
 
     _query_mapping = resource.QueryParameters('status', 'kind')
 
-    #: events or trace.
+    #: events, trace, search or index.
     kind = resource.Body('kind')
+    #: What a search looks for.
+    question = resource.Body('question')
+    #: Kinds of entries that a search finds. *Type: list*
+    kinds = resource.Body('kinds')
+    #: fast or full, for a search.
+    mode = resource.Body('mode')
     #: Only events from this time on, ISO 8601 with an offset.
     since = resource.Body('since')
     #: Only events up to this time.

@@ -34,6 +34,8 @@ class Rating(_base.Resource):
     component = resource.Body('component')
     #: What else there is to say.
     comment = resource.Body('comment')
+    #: The cause in truth, in words.
+    cause = resource.Body('cause')
     #: Who judged.
     user_id = resource.Body('user_id')
     #: When the judgement was given first.

@@ -30,6 +30,7 @@ from openstack_rca.api import app
 from openstack_rca.api import validation
 from openstack_rca.db import api as db
 from openstack_rca.db import jobs
+from openstack_rca.db import knowledge
 from openstack_rca.db import migration
 from openstack_rca.db import models_api
 from openstack_rca.db import session
@@ -55,6 +56,9 @@ def _complete(case: Any, ids: list[str]) -> None:
             case.body.get('since') and case.body.get('until')):
         case.body['since'], case.body['until'] = sorted(
             (case.body['since'], case.body['until']), key=validation.moment)
+    if isinstance(case.body, dict) and 'content' in case.body:
+        # The ending of a name may tell no format.
+        case.body['format'] = 'text'
     if isinstance(case.body, dict) and 'detector' in case.body:
         # One that is installed, and what an engine reads.
         case.body['detector'] = 'novelty'
@@ -115,7 +119,23 @@ class TestApiFuzz(base.TestCase):
             'files': [], 'skipped': []})
         models_api.models_register('engine', [
             models_suite.public(number) for number in range(30)])
+        analyses = [row['id'] for row in db.analysis_list(
+            'project', 'user', 1000, status='complete')[0]]
+        for number in range(30):
+            db.query_create('project', 'user', 'index',
+                            {'action': 'status'}, 1000)
+            knowledge.message_create('project', 'user', analyses[0],
+                                     f'{number}', 'full', 1000)
+            knowledge.put('project', 'user', [{
+                'kind': 'document', 'title': 'x', 'text': f'{number}'}])
         return {
+            'index': [row['id'] for row in db.query_list(
+                'project', 1000, kind='index')[0]],
+            'knowledge': [row['id'] for row in knowledge.entry_list(
+                'project', 1000)[0]],
+            'questions': [row['id'] for row in knowledge.message_list(
+                'project', analyses[0], 1000)[0]],
+            'asked': analyses[:1],
             'models': [row['id'] for row in models_api.model_list(1000)[0]],
             'analyses': [row['id'] for row in db.analysis_list(
                 'project', 'user', 1000)[0]],
@@ -132,6 +152,9 @@ class TestApiFuzz(base.TestCase):
         """
         path = operation.path.removeprefix('/v1/')
         ids = self.ids.get(path.partition('/')[0], [])
+        if '/questions' in path:
+            # The one that has any.
+            ids = self.ids['asked']
         codes = set()
 
         @SETTINGS
@@ -143,8 +166,14 @@ class TestApiFuzz(base.TestCase):
                 case.path_parameters['id'] = data.draw(
                     strategies.sampled_from(
                         [*ids, case.path_parameters['id']]))
+            if 'question_id' in (case.path_parameters or {}):
+                case.path_parameters['question_id'] = data.draw(
+                    strategies.sampled_from([
+                        *self.ids['questions'],
+                        case.path_parameters['question_id']]))
             if mode is schemathesis.GenerationMode.POSITIVE:
-                _complete(case, ids)
+                _complete(case, self.ids['questions']
+                          if '/questions' in path else ids)
             codes.add(case.call_and_validate(headers=HEADERS).status_code)
 
         fuzz()
@@ -164,7 +193,7 @@ class TestApiFuzz(base.TestCase):
             for operation in self._operations()}
         for label, found in codes.items():
             # Each was reached, and not only refused.
-            self.assertTrue(found & {200, 202, 204}, (label, found))
+            self.assertTrue(found & {200, 201, 202, 204}, (label, found))
 
     def test_what_the_document_forbids(self) -> None:
         codes = {

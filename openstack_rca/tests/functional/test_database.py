@@ -16,6 +16,7 @@ from openstack_rca.db import api
 from openstack_rca.db import session
 from openstack_rca.tests.functional.servers import base as servers
 from openstack_rca.tests.functional.servers import shared
+from openstack_rca.tests.unit.db import knowledge_suite
 from openstack_rca.tests.unit.db import models_suite
 from openstack_rca.tests.unit.db import suite
 from openstack_rca.tests.unit.db import symptoms_suite
@@ -123,6 +124,14 @@ class TestMariaDBSymptom(_OnMariaDB, symptoms_suite.SymptomSuite):
     pass
 
 
+class TestMariaDBKnowledge(_OnMariaDB, knowledge_suite.KnowledgeSuite):
+    pass
+
+
+class TestMariaDBMessage(_OnMariaDB, knowledge_suite.MessageSuite):
+    pass
+
+
 class TestMariaDBMigration(_OnMariaDB, suite.MigrationSuite):
     pass
 
@@ -164,6 +173,14 @@ class TestPostgreSQLModel(_OnPostgreSQL, models_suite.ModelSuite):
 
 
 class TestPostgreSQLSymptom(_OnPostgreSQL, symptoms_suite.SymptomSuite):
+    pass
+
+
+class TestPostgreSQLKnowledge(_OnPostgreSQL, knowledge_suite.KnowledgeSuite):
+    pass
+
+
+class TestPostgreSQLMessage(_OnPostgreSQL, knowledge_suite.MessageSuite):
     pass
 
 

@@ -33,6 +33,9 @@ def plain(report: dict[str, Any]) -> dict[str, Any]:
     rest['statistics'] = {name: value for name, value
                           in report['statistics'].items()
                           if name != 'seconds'}
+    # What other tests resolved is known to the service alone.
+    rest['similar'] = [item for item in report['similar']
+                       if item['kind'] == 'signature']
     return rest
 
 

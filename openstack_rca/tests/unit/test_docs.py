@@ -123,9 +123,15 @@ class TestDocs(base.TestCase):
     def test_commands_are_those_of_this_release(self) -> None:
         self.assertEqual(
             {'rca analysis delete', 'rca analysis list', 'rca analysis rate',
-             'rca analysis show', 'rca analyze', 'rca event list',
+             'rca analysis show', 'rca analyze', 'rca ask', 'rca chat',
+             'rca event list',
              'rca incident acknowledge', 'rca incident list',
              'rca incident resolve', 'rca incident show',
+             'rca index clear', 'rca index rebuild', 'rca index status',
+             'rca index verify', 'rca knowledge delete',
+             'rca knowledge export', 'rca knowledge import',
+             'rca knowledge list', 'rca knowledge search',
+             'rca knowledge show',
              'rca model activate', 'rca model delete', 'rca model list',
              'rca model show', 'rca model train',
              'rca source list', 'rca trace'}, set(COMMANDS))

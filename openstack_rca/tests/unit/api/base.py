@@ -25,6 +25,7 @@ from keystonemiddleware import fixture
 from openstack_rca import policy
 from openstack_rca.api import app
 from openstack_rca.db import api as db
+from openstack_rca.db import knowledge
 from openstack_rca.db import models_api
 from openstack_rca.tests import base
 
@@ -60,6 +61,25 @@ INCIDENT = {
     'analysis_id': ID, 'created_at': TIME, 'updated_at': TIME,
     'acknowledged_at': None, 'acknowledged_by': None, 'resolved_at': None,
     'resolved_by': None, 'resolution': None}
+ENTRY_SUMMARY: dict[str, Any] = {
+    'id': ID, 'project_id': PROJECT, 'user_id': USER, 'kind': 'document',
+    'title': 'Cells', 'source': 'cells.rst', 'service': 'nova',
+    'tags': ['cells'], 'url': None, 'resolution': None, 'incident_id': None,
+    'analysis_id': None, 'created_at': TIME, 'updated_at': TIME}
+ENTRY = ENTRY_SUMMARY | {'text': 'Map the hosts.'}
+FOUND = {
+    'id': ID, 'kind': 'document', 'title': 'Cells', 'score': 0.5,
+    'text': 'Map the hosts.', 'source': 'cells.rst', 'service': 'nova',
+    'url': None, 'resolution': None, 'incident_id': None,
+    'analysis_id': None, 'updated_at': TIME}
+HEALTH = {
+    'driver': 'hybrid', 'model': 'all-MiniLM-L6-v2', 'entries': 2,
+    'ready': 2, 'embedded': 1, 'bytes': 5, 'problem': None}
+MESSAGE: dict[str, Any] = {
+    'id': OTHER_ID, 'analysis_id': ID, 'project_id': PROJECT,
+    'user_id': USER, 'status': 'queued', 'question': 'and then?',
+    'answer': None, 'error': None, 'created_at': TIME, 'started_at': None,
+    'finished_at': None}
 MODEL_SUMMARY: dict[str, Any] = {
     'id': ID, 'detector': 'lstm', 'version': '20261121T030000Z-1a2b3c4d',
     'origin': 'trained', 'status': 'complete', 'active': False,
@@ -99,6 +119,7 @@ class APITestCase(base.TestCase):
     """Calls the application as a WSGI server does.
 
     :ivar db: in place of :mod:`openstack_rca.db.api`
+    :ivar knowledge: in place of :mod:`openstack_rca.db.knowledge`
     :ivar models: in place of :mod:`openstack_rca.db.models_api`
     :ivar nudge: what engines are told
     """
@@ -111,8 +132,13 @@ class APITestCase(base.TestCase):
         policy.reset()
         self.tokens = self.useFixture(fixture.AuthTokenFixture())
         self.db: Any = mock.create_autospec(db)
-        for name in ('analyses', 'queries', 'incidents', 'sources'):
+        for name in ('analyses', 'queries', 'incidents', 'index',
+                     'sources'):
             self._patch(f'openstack_rca.api.v1.{name}.db', self.db)
+        self.knowledge: Any = mock.create_autospec(knowledge)
+        self._patch('openstack_rca.api.v1.knowledge.db', self.knowledge)
+        self._patch('openstack_rca.api.v1.analyses.knowledge',
+                    self.knowledge)
         self.models: Any = mock.create_autospec(models_api)
         self._patch('openstack_rca.api.v1.models.db', self.models)
         self._patch('openstack_rca.api.healthcheck.db', self.db)

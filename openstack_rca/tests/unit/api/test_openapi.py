@@ -85,6 +85,15 @@ class TestDocument(base.APITestCase):
         self._fits('AnalysisSummary', base.SUMMARY)
         self._fits('Query', base.QUERY)
         self._fits('Incident', base.INCIDENT)
+        self._fits('EntrySummary', base.ENTRY_SUMMARY)
+        self._fits('Entry', base.ENTRY)
+        self._fits('Question', base.MESSAGE)
+        self._fits('Question', base.MESSAGE | {'answer': {
+            'text': 'x', 'backend': 'none', 'evidence': [],
+            'knowledge': [base.FOUND], 'scope': {}, 'statistics': {}}})
+        for result in ({'found': [base.FOUND], 'index': base.HEALTH},
+                       {'host': 'ctl1', 'index': base.HEALTH}):
+            self._fits('Query', base.QUERY | {'result': result})
         self._fits('ModelSummary', base.MODEL_SUMMARY)
         self._fits('Model', base.MODEL)
         self._fits('Model', base.MODEL | {'drift': None, 'bytes': None})

@@ -40,6 +40,6 @@ class ScriptsTest(base.TestCase):
 
     def test_they_run(self) -> None:
         for script in ('engine', 'status'):
-            done = self._run(script, '', '--version')
+            done = self._run(script, '', '--help')
             self.assertEqual(0, done.returncode, done.stderr)
-            self.assertRegex(done.stdout, r'^\d+\.\d+')
+            self.assertIn('--config-file', done.stdout)

@@ -12,10 +12,12 @@
 """Tests of the options."""
 
 import fixtures
+from keystoneauth1 import loading
 from oslo_config import cfg
 
 from openstack_rca import conf
 from openstack_rca import exception
+from openstack_rca.conf import cloud
 from openstack_rca.conf import opts
 from openstack_rca.tests import base
 
@@ -85,6 +87,16 @@ class TestOptions(base.TestCase):
     def test_list_opts_is_what_is_registered(self) -> None:
         fresh = cfg.ConfigOpts()
         conf.register_opts(fresh)
+        # What needs keystoneauth is registered where it is used, and the
+        # options of a plugin with the plugin.
+        cloud.register_auth(fresh)
+        plugins: dict[str, cfg.Opt] = {}
+        for plugin in cloud.PLUGINS:
+            for option in loading.get_auth_plugin_conf_options(plugin):
+                plugins.setdefault(option.dest, option)
+        for option in plugins.values():
+            option.required = False
+        fresh.register_opts([*plugins.values()], group=cloud.GROUP.name)
         fresh([], default_config_files=[], default_config_dirs=[])
         listed = {(group.name, option.dest)
                   for group, options in opts.list_opts()

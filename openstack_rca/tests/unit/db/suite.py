@@ -379,6 +379,7 @@ class AnalysisSuite(DatabaseTestCase):
         first = api.rating_set(MINE, ME, found, 'wrong', 'nova-api', ODD)
         self.assertEqual({
             'analysis_id': found, 'user_id': ME, 'rating': 'wrong',
+            'cause': None,
             'component': 'nova-api', 'comment': ODD,
             'created_at': first['created_at'],
             'updated_at': first['created_at']}, first)

@@ -99,7 +99,7 @@ class TestJobs(TestCase):
         self.engine().start()
         shown = self.ended(found)
         self.assertEqual({'asked': {
-            'id': found, 'kind': 'events',
+            'id': found, 'kind': 'events', 'project_id': suite.MINE,
             'request': {'words': [suite.ODD]}}}, shown['result'])
 
     def test_many(self) -> None:

@@ -77,7 +77,8 @@ class RetrieverTest(base.TestCase):
             hits = made(kind).search('disk of a host is full', 5,
                                      {'host', 'lock', 'gone'})
             self.assertEqual('host', hits[0].id, str(kind))
-            self.assertFalse({h.id for h in hits} - {'host', 'lock'}, str(kind))
+            self.assertFalse({h.id for h in hits} - {'host', 'lock'},
+                             str(kind))
 
     def test_nothing_asked_or_known(self) -> None:
         for kind in self.KINDS:
@@ -163,6 +164,7 @@ class FaissTest(base.TestCase):
             self.assertEqual('host', found.search('no valid host', 1)[0].id)
             after = faiss.FaissRetriever(self.tmp / 'index').fill(DOCUMENTS)
             self.assertEqual(0, after.made)
+            self.assertIsNone(after.problem)
 
     def test_another_model_is_not_mixed_up(self) -> None:
         made(faiss.FaissRetriever, self.tmp / 'index')

@@ -251,16 +251,17 @@ class TestRating(base.APITestCase):
     def test_rate(self) -> None:
         rating = {'analysis_id': base.ID, 'user_id': base.USER,
                   'rating': 'wrong', 'component': 'rabbitmq',
-                  'comment': 'It was the rabbit.', 'created_at': base.TIME,
+                  'comment': 'It was the rabbit.',
+                  'cause': 'RabbitMQ was full.', 'created_at': base.TIME,
                   'updated_at': base.TIME}
         self.db.rating_set.return_value = rating
         answer = self.call('PUT', self.PATH, {
             name: rating[name] for name in ('rating', 'component',
-                                            'comment')})
+                                            'comment', 'cause')})
         self.assertEqual((200, rating), (answer.code, answer.json))
         self.db.rating_set.assert_called_once_with(
             base.PROJECT, base.USER, base.ID, 'wrong', 'rabbitmq',
-            'It was the rabbit.')
+            'It was the rabbit.', 'RabbitMQ was full.')
 
     def test_short(self) -> None:
         self.db.rating_set.return_value = {}
@@ -270,7 +271,7 @@ class TestRating(base.APITestCase):
             'rating': 'right', 'component': None, 'comment': None}).code)
         self.assertEqual(
             [mock.call(base.PROJECT, base.USER, base.ID, 'right', None,
-                       None)] * 2, self.db.rating_set.mock_calls)
+                       None, None)] * 2, self.db.rating_set.mock_calls)
 
     def test_not_complete(self) -> None:
         self.db.rating_set.side_effect = exception.Conflict(
@@ -288,6 +289,61 @@ class TestRating(base.APITestCase):
                 ({'rating': 'right', 'component': 'nova\n'}, 'component: '),
                 ({'rating': 'right', 'component': ''}, 'component: must not'),
                 ({'rating': 'right', 'component': 'x' * 65}, '65 characters'),
+                ({'rating': 'right', 'cause': 'x' * 2001}, '2001'),
                 ({'rating': 'right', 'comment': 'x' * 2001}, '2001')):
             self.assert_error(400, self.call('PUT', self.PATH, body), said)
         self.db.rating_set.assert_not_called()
+
+
+class TestQuestions(base.APITestCase):
+
+    PATH = f'/v1/analyses/{base.ID}/questions'
+
+    def test_ask(self) -> None:
+        self.knowledge.message_create.return_value = base.MESSAGE
+        answer = self.call('POST', self.PATH, {'question': 'and then?'},
+                           host='rca.example')
+        self.assertEqual((202, base.MESSAGE), (answer.code, answer.json))
+        self.assertEqual(f'http://rca.example{self.PATH}/{base.OTHER_ID}',
+                         answer.headers['location'])
+        self.knowledge.message_create.assert_called_once_with(
+            base.PROJECT, base.USER, base.ID, 'and then?', 'full', 1000)
+        self.nudge.assert_called_once_with(base.OTHER_ID)
+
+    def test_bad_fields(self) -> None:
+        for body, said in (
+                ({}, 'question: is missing'),
+                ({'question': ''}, 'question: '),
+                ({'question': ' \n'}, 'question: holds no word'),
+                ({'question': 'x' * 10001}, '10001'),
+                ({'question': 'x', 'mode': 'slow'}, 'mode: must be one of'),
+                ({'question': 'x', 'path': '/etc'}, "'path' is not known")):
+            self.assert_error(400, self.call('POST', self.PATH, body), said)
+        self.knowledge.message_create.assert_not_called()
+
+    def test_no_report_yet(self) -> None:
+        self.knowledge.message_create.side_effect = exception.Conflict(
+            reason='It is queued.')
+        self.assert_error(409, self.call('POST', self.PATH, {
+            'question': 'why?'}), 'It is queued.')
+
+    def test_list(self) -> None:
+        self.knowledge.message_list.return_value = ([base.MESSAGE], True)
+        answer = self.call('GET', f'{self.PATH}?limit=1',
+                           host='rca.example')
+        self.assertEqual(200, answer.code)
+        self.assertEqual([base.MESSAGE], answer.json['questions'])
+        link, = answer.json['questions_links']
+        self.assertEqual(
+            f'http://rca.example{self.PATH}?limit=1&marker={base.OTHER_ID}',
+            link['href'])
+        self.knowledge.message_list.assert_called_once_with(
+            base.PROJECT, base.ID, 1, None)
+
+    def test_show(self) -> None:
+        self.knowledge.message_get.return_value = base.MESSAGE
+        answer = self.call('GET', f'{self.PATH}/{base.OTHER_ID}')
+        self.assertEqual((200, base.MESSAGE), (answer.code, answer.json))
+        self.knowledge.message_get.assert_called_once_with(
+            base.PROJECT, base.ID, base.OTHER_ID)
+        self.assert_error(404, self.call('GET', f'{self.PATH}/x'))

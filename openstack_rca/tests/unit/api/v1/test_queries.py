@@ -59,6 +59,16 @@ class TestQueries(base.APITestCase):
         self.db.query_create.assert_called_once_with(
             base.PROJECT, base.USER, 'events', {'limit': 1000}, 1000)
 
+    def test_search(self) -> None:
+        asked = {'question': 'no valid host', 'kinds': ['incident'],
+                 'service': 'nova', 'mode': 'fast'}
+        self.assertEqual(202, self.call('POST', '/v1/queries', {
+            'kind': 'search', 'since': '2026-11-21T03:00:00+01:00',
+            **asked}).code)
+        self.db.query_create.assert_called_once_with(
+            base.PROJECT, base.USER, 'search', asked | {
+                'since': '2026-11-21T02:00:00+00:00', 'limit': 10}, 1000)
+
     def test_integers_of_every_spelling(self) -> None:
         self.call('POST', '/v1/queries',
                   data=b'{"kind": "events", "limit": 5.0}')
@@ -68,7 +78,13 @@ class TestQueries(base.APITestCase):
     def test_bad_fields(self) -> None:
         for body, said in (
                 ({}, 'kind: is missing'),
-                ({'kind': 'search'}, 'kind: must be one of events, trace'),
+                ({'kind': 'index'}, 'kind: must be one of events, trace'),
+                ({'kind': 'search'}, 'question: is missing'),
+                ({'kind': 'search', 'question': '  '}, 'holds no word'),
+                ({'kind': 'search', 'question': 'x', 'limit': 101},
+                 'limit: must be between 1 and 100'),
+                ({'kind': 'search', 'question': 'x', 'kinds': ['row']},
+                 'kinds[0]: must be one of document'),
                 ({'kind': ['events']}, 'kind: must be'),
                 ({'kind': 'trace'}, 'either request_id or server'),
                 ({'kind': 'trace', 'server': None}, 'either request_id or'),

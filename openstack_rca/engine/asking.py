@@ -1,0 +1,297 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Asking back: what the logs and what is known say to one more question.
+
+A question about a report is a search of its own: what it names is looked for
+first, and what its words mean after that. One that names nothing is about what
+the questions before it were about, or the report.
+"""
+
+from collections.abc import Mapping
+from collections.abc import Sequence
+import re
+import time
+from typing import Any
+
+import polars as pl
+
+from openstack_rca import exception
+from openstack_rca.analysis import evidence as gathering
+from openstack_rca.analysis import relevance
+from openstack_rca.analysis import report as reports
+from openstack_rca.analysis import scope as scopes
+from openstack_rca.events import schema
+from openstack_rca.knowledge import similar
+from openstack_rca.retrievers import words
+from openstack_rca.store import base as stores
+
+#: Events of an answer, and entries of what is known.
+_MOST_EVENTS = 15
+_MOST_KNOWN = 5
+#: Share of the words of a question that an event has to say, and that an entry
+#: has to, rare words counting more: less are chance words.
+_LEAST_SAID = 0.3
+_LEAST_KNOWN = 0.5
+#: How well an event has to fit by its meaning alone.
+_LEAST_MEANT = 0.15
+#: Templates that fit the words, and those that are given a meaning.
+_MOST_TEMPLATES = 12
+_MOST_FITTING = 200
+_MOST_MEANT = 100
+#: Events that are read of what a question names.
+_MOST_READ = 2000
+#: Events of an answer that say the same.
+_EACH = 3
+#: Characters of an event in an answer, and of an entry.
+_MOST_TEXT = 2000
+_MOST_LINE = 240
+#: How much more an event counts that calls itself an error, or concerns what
+#: the question is about, beside how well it answers.
+_ERROR = 0.3
+_NAMED = 0.5
+#: Words that ask, and say nothing of what is asked for.
+_ASKING = frozenset((
+    'why', 'what', 'how', 'who', 'where', 'did', 'do', 'doe', 'does', 'done',
+    'happen', 'happened', 'any', 'anything', 'else', 'then', 'after',
+    'afterward', 'afterwards', 'before', 'tell', 'me', 'show', 'you',
+    'could', 'would', 'should', 'about', 'were', 'been', 'had', 'more',
+    'its', 'they', 'them', 'cause', 'caus', 'because', 'see', 'seen'))
+_NUMBER = re.compile(r'E(\d+)\Z')
+
+
+def ask(store: stores.Store, report: Mapping[str, Any], question: str,
+        before: Sequence[str], search: similar.Search, *,
+        embed: relevance.Embed | None = None,
+        most: int = 12000) -> dict[str, Any]:
+    """Answer a question about a report.
+
+    :param store: the events
+    :param report: what is asked about
+    :param question: in words
+    :param before: questions that were asked before, the oldest first
+    :param search: finds what is known
+    :param embed: gives the meaning of texts, None in fast mode
+    :param most: characters of what the answer is made of
+    :returns: the answer: ``text``, ``backend``, ``evidence``,
+        ``knowledge``, ``scope`` and ``statistics``
+    :raises InvalidInput: the question contradicts itself
+    """
+    begin = time.perf_counter()
+    own = scopes.resolve(scopes.Question(issue=question), store)
+    scope = _scope(store, report, own, before)
+    named = bool(own.requests or own.resources)
+    rows = _events(store, scope, question, named, embed)
+    evidence = _numbered(rows, report, most * 2 // 3)
+    left = most - sum(len(item['text']) for item in evidence)
+    known = []
+    for number, found in enumerate((
+            f for f in search(essence(question), _MOST_KNOWN)
+            if f.score >= _LEAST_KNOWN), 1):
+        item = similar.described(found, min(_MOST_TEXT, max(0, left)))
+        left -= len(item['text'])
+        known.append({'number': f'K{number}', **item})
+    return {
+        'text': told(evidence, known), 'backend': 'none',
+        'evidence': evidence, 'knowledge': known,
+        'scope': {
+            'since': reports.utc(scope.since),
+            'until': reports.utc(scope.until),
+            'request_ids': list(scope.requests),
+            'resources': list(scope.resources),
+            'services': list(scope.services)},
+        'statistics': {'seconds': round(time.perf_counter() - begin, 3)}}
+
+
+def essence(question: str) -> str:
+    """The words of a question that say what is asked for.
+
+    :param question: in words
+    """
+    return ' '.join(
+        word for word in question.split()
+        if not set(words.roots(word)) or set(words.roots(word)) - _ASKING)
+
+
+def _scope(store: stores.Store, report: Mapping[str, Any],
+           own: scopes.Scope, before: Sequence[str]) -> scopes.Scope:
+    """What a question is about, by itself or by those before it.
+
+    :param own: what it says by itself
+    """
+    asked = report.get('scope') or {}
+    requests, resources = own.requests, own.resources
+    since, until = own.since, own.until
+    if since is None and until is None:
+        since, until = (_moment(asked.get(name))
+                        for name in ('since', 'until'))
+    for earlier in reversed(before):
+        if requests or resources:
+            break
+        try:
+            past = scopes.resolve(scopes.Question(issue=earlier), store)
+        except exception.RCAException:
+            continue
+        requests, resources = past.requests, past.resources
+    if not requests and not resources:
+        requests = tuple(asked.get('request_ids') or ())
+        resources = tuple(asked.get('resources') or ())
+    return scopes.Scope(
+        since=since, until=until, requests=requests, resources=resources,
+        names=own.names, services=own.services, only_services=(),
+        words=own.words, asked=own.asked)
+
+
+def _moment(text: str | None) -> Any:
+    return scopes.naive(scopes.parse_time(text)) if text else None
+
+
+def _events(store: stores.Store, scope: scopes.Scope, question: str,
+            named: bool, embed: relevance.Embed | None) -> list[
+                dict[str, Any]]:
+    """The events that answer a question, the best first.
+
+    :param named: whether the question itself names what it is about; where
+        it does not, only what fits its words counts
+    """
+    patterns = dict(store.templates().select(
+        'template', 'pattern').iter_rows())
+    asked = set(words.roots(question)) - _ASKING
+    fit = relevance.Relevance(patterns, ' '.join(sorted(asked)))
+    ordered = sorted(patterns, key=lambda t: -fit.of({'template': t}))
+    if embed and asked:
+        near = {t: patterns[t] for t in ordered[:_MOST_MEANT]}
+        fit = relevance.Relevance(near, question, embed, most=_MOST_MEANT)
+        ordered = sorted(near, key=lambda t: -fit.of({'template': t}))
+    fitting = {t for t in ordered[:_MOST_FITTING] if asked and (
+        len(asked.intersection(words.roots(patterns[t])))
+        >= _LEAST_SAID * len(asked)
+        or embed and fit.of({'template': t}) >= _LEAST_MEANT)}
+    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    for requests, resources in ((scope.requests, ()), ((), scope.resources)):
+        if requests or resources:
+            for row in store.query(stores.Query(
+                    since=scope.since, until=scope.until, limit=_MOST_READ,
+                    requests=requests, resources=resources)).iter_rows(
+                        named=True):
+                # "Why?" is about what went wrong there.
+                if row['template'] in fitting or (
+                        (named or not asked) and _telling(row)):
+                    rows.setdefault((row['source'], row['line']),
+                                    row | {'related': True})
+    wanted = tuple(t for t in ordered if t in fitting)[:_MOST_TEMPLATES]
+    if wanted:
+        frame = store.narrow(stores.Query(
+            since=scope.since, until=scope.until, templates=wanted)).filter(
+                pl.col('timestamp').is_not_null())
+        for row in frame.sort('timestamp', 'source', 'line').group_by(
+                'template', maintain_order=True).head(_EACH).collect(
+                    ).iter_rows(named=True):
+            rows.setdefault((row['source'], row['line']),
+                            row | {'related': False})
+
+    def rank(row: dict[str, Any]) -> tuple[float, bool, Any, str, int]:
+        score = fit.of(row) + (_ERROR if row['level'] >= schema.ERROR
+                               else 0.0) + (_NAMED if row['related']
+                                            else 0.0)
+        moment = row['timestamp']
+        return (-score, moment is None, moment or 0, row['source'],
+                row['line'])
+
+    chosen: list[dict[str, Any]] = []
+    often: dict[int, int] = {}
+    for row in sorted(rows.values(), key=rank):
+        if len(chosen) == _MOST_EVENTS:
+            break
+        often[row['template']] = often.get(row['template'], 0) + 1
+        if often[row['template']] <= _EACH:
+            chosen.append(row | {'fits': fit.of(row)})
+    return chosen
+
+
+def _telling(row: Mapping[str, Any]) -> bool:
+    """Whether an event tells something to somebody who asks for nothing."""
+    return (row['level'] >= schema.WARNING or row['kind'] == 'notification'
+            or (row['status'] or 0) >= 400)
+
+
+def _numbered(rows: Sequence[Mapping[str, Any]], report: Mapping[str, Any],
+              most: int) -> list[dict[str, Any]]:
+    """Events as evidence; those of the report keep their numbers."""
+    known = {(item.get('source'), item.get('line')): item['id']
+             for item in report.get('evidence') or ()}
+    numbers = [int(found[1]) for name in known.values()
+               if (found := _NUMBER.match(str(name)))]
+    following = max(numbers, default=0)
+    made: list[dict[str, Any]] = []
+    for row in rows:
+        text = row['text'][:_MOST_TEXT]
+        most -= len(text)
+        if most < 0 and made:
+            break
+        number = known.get((row['source'], row['line']))
+        if number is None:
+            following += 1
+            number = f'E{following}'
+        moment = row['timestamp']
+        made.append({
+            'id': number,
+            'kind': 'notification' if row['kind'] == 'notification'
+            else 'log',
+            'timestamp': reports.utc(moment) if moment else None,
+            'host': row['host'], 'service': row['service'],
+            'binary': row['binary'],
+            'level': schema.LEVEL_NAMES.get(row['level'], ''),
+            'source': row['source'], 'line': row['line'],
+            'offset': row['offset'], 'request_id': row['request_id'],
+            'resources': list(dict.fromkeys(row['resources'] or ()))[:20],
+            'template': schema.template_name(row['template']),
+            'text': text, 'message': gathering.message(dict(row)).split(
+                '\n', 1)[0][:_MOST_LINE],
+            'score': round(row['fits'], 3),
+            'why': 'concerns what the question is about' if row['related']
+            else 'fits the words of the question'})
+    return made
+
+
+def told(evidence: Sequence[Mapping[str, Any]],
+         known: Sequence[Mapping[str, Any]]) -> str:
+    """An answer without a language model: what was found, and nothing else.
+
+    :param evidence: events, the best first
+    :param known: entries of what is known, the best first
+    :returns: sentences that name what they stand on
+    """
+    lines = []
+    if evidence:
+        lines.append('The logs say to this:')
+        for item in sorted(evidence, key=lambda e: e['timestamp'] or ''):
+            who = ' on '.join(filter(None, (
+                item['binary'] or item['service'], item['host'])))
+            lines.append(f'- {_clock(item["timestamp"])}{who}: '
+                         f'{item["message"]} [{item["id"]}]')
+    if known:
+        lines.append('What is known:')
+        for item in known:
+            solved = (item['resolution'] or '').split('\n', 1)[0]
+            lines.append(
+                f'- {item["title"]}'
+                + (f': {solved[:_MOST_LINE]}' if solved else '')
+                + f' [{item["number"]}]')
+    if not lines:
+        return ('Neither the logs nor what is known say anything to this. '
+                'Name a request, a server, a time, or words of a message.')
+    return '\n'.join(lines)
+
+
+def _clock(moment: str | None) -> str:
+    """The time of an event as people write it."""
+    return f'{moment[:19].replace("T", " ")} ' if moment else ''

@@ -1,0 +1,165 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Asking back."""
+
+import gzip
+import json
+import pathlib
+from typing import Any
+
+from openstack_rca import exception
+from openstack_rca.analysis import scope
+from openstack_rca.engine import asking
+from openstack_rca.engine import local
+from openstack_rca.engine import session
+from openstack_rca.knowledge import entries
+from openstack_rca.tests import base
+
+LOGS = (pathlib.Path(__file__).parents[4] / 'examples' / 'no-valid-host'
+        / 'logs')
+
+
+class TestAsk(base.TestCase):
+
+    opened: session.Session
+    report: dict[str, Any]
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        cls.report = {}
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.opened = local.open_folder(LOGS, cache=False)
+        if not self.report:
+            type(self).report = self.opened.analyze(scope.Question(
+                issue='server web-3 went to ERROR'))
+        self.before: list[str] = []
+
+    def ask(self, question: str, *known: entries.Entry,
+            **report: Any) -> dict[str, Any]:
+        """Ask, and remember that it was asked."""
+        answer = self.opened.ask(self.report | report, question, self.before,
+                                 local.known(known))
+        self.before.append(question)
+        # The service hands it on as JSON.
+        told: dict[str, Any] = json.loads(json.dumps(answer))
+        return told
+
+    def texts(self, answer: dict[str, Any]) -> str:
+        """All that an answer stands on."""
+        return '\n'.join(item['text'] for item in answer['evidence'])
+
+    def test_words(self) -> None:
+        answer = self.ask('what did placement answer?')
+        self.assertIn('Got no allocation candidates', self.texts(answer))
+        self.assertEqual('none', answer['backend'])
+        for item in answer['evidence']:
+            self.assertIn(f'[{item["id"]}]', answer['text'])
+
+    def test_evidence_of_the_report_keeps_its_number(self) -> None:
+        known = {(e['source'], e['line']): e['id']
+                 for e in self.report['evidence']}
+        answer = self.ask('what did placement answer?')
+        numbers = [e['id'] for e in answer['evidence']]
+        self.assertEqual(len(set(numbers)), len(numbers))
+        for item in answer['evidence']:
+            place = (item['source'], item['line'])
+            if place in known:
+                self.assertEqual(known[place], item['id'])
+            else:
+                self.assertNotIn(item['id'], known.values())
+
+    def test_text_is_verbatim(self) -> None:
+        for item in self.ask('no valid host')['evidence']:
+            data = (LOGS / item['source']).read_bytes()
+            if item['source'].endswith('.gz'):
+                data = gzip.decompress(data)
+            line = data.decode().split('\n')[item['line'] - 1]
+            self.assertIn(item['text'].split('\n', 1)[0], line)
+
+    def test_silence(self) -> None:
+        answer = self.ask('zebra crossing?')
+        self.assertEqual(([], []), (answer['evidence'],
+                                    answer['knowledge']))
+        self.assertIn('Neither the logs nor what is known', answer['text'])
+
+    def test_why(self) -> None:
+        answer = self.ask('and why?')
+        self.assertTrue(answer['evidence'])
+        self.assertEqual(self.report['scope']['resources'],
+                         answer['scope']['resources'])
+
+    def test_what_a_question_names(self) -> None:
+        server = self.report['scope']['resources'][0]
+        answer = self.ask(f'what happened to {server}?', scope={})
+        self.assertEqual([server], answer['scope']['resources'])
+        self.assertTrue(answer['evidence'])
+        for item in answer['evidence']:
+            self.assertEqual('concerns what the question is about',
+                             item['why'])
+        # The next question is about the same.
+        self.assertEqual([server], self.ask(
+            'no valid host?', scope={})['scope']['resources'])
+
+    def test_time_of_a_question(self) -> None:
+        answer = self.ask('no valid host since 2026-11-21 05:08:15?')
+        self.assertTrue(answer['evidence'])
+        for item in answer['evidence']:
+            self.assertGreaterEqual(item['timestamp'],
+                                    '2026-11-21T05:08:15')
+
+    def test_times_of_the_report(self) -> None:
+        asked = self.report['scope'] | {
+            'since': '2026-11-21T05:08:15+00:00'}
+        for item in self.ask('no valid host?', scope=asked)['evidence']:
+            self.assertGreaterEqual(item['timestamp'],
+                                    '2026-11-21T05:08:15')
+
+    def test_what_is_known(self) -> None:
+        answer = self.ask('zebra crossing?', entries.Entry(
+            'x', 'incident', 'The zebra crossed', 'at night',
+            resolution='built a crossing\nand more'))
+        known, = answer['knowledge']
+        self.assertEqual(('K1', 'x', 'incident'), (
+            known['number'], known['id'], known['kind']))
+        self.assertIn('The zebra crossed: built a crossing [K1]',
+                      answer['text'])
+
+    def test_size(self) -> None:
+        self.config('retrieval', context_size=500)
+        answer = self.ask('no valid host?')
+        self.assertEqual(1, len(answer['evidence']))
+        self.assertLess(sum(len(k['text']) for k in answer['knowledge']),
+                        500)
+
+    def test_strange_questions(self) -> None:
+        for question in ('\x1b[2J \u202e', '"; DROP', '(' * 500, 'a' * 10000,
+                         'req-00000000-0000-0000-0000-000000000000?',
+                         'since 2026-11-22 10:00 until 2026-11-21 09:00'):
+            try:
+                answer = self.ask(question)
+            except exception.RCAException as error:
+                self.fail(f'{question}: {error}')
+            self.assertTrue(answer['text'])
+
+    def test_report_of_another_time(self) -> None:
+        answer = asking.ask(self.opened.store, {}, 'no valid host', [],
+                            lambda question, limit, kinds=(): [])
+        self.assertTrue(answer['evidence'])
+        self.assertEqual('E1', sorted(
+            e['id'] for e in answer['evidence'])[0])
+
+    def test_essence(self) -> None:
+        self.assertEqual('placement answer?', asking.essence(
+            'what did placement answer?'))
