@@ -22,6 +22,8 @@ from openstack_rca import exception
 from openstack_rca.cmd import manage_answers
 from openstack_rca.cmd import manage_codemap
 from openstack_rca.cmd import manage_detection
+from openstack_rca.cmd import manage_figures
+from openstack_rca.cmd import manage_finetune
 from openstack_rca.cmd import manage_models
 from openstack_rca.cmd import manage_retrieval
 from openstack_rca.cmd import manage_train
@@ -258,6 +260,10 @@ def add_command_parsers(
         help='localization, incidents: code maps of the release that was '
              'recorded, default: those of the configuration')
     parser.add_argument(
+        '--embedder', metavar='DIR', default='',
+        help='retrieval: folder of a sentence-transformers model, default: '
+             'the one that is installed')
+    parser.add_argument(
         '--reliability', metavar='FILE',
         help='localization, incidents: where the reliability diagram of the '
              'confidences goes, an SVG image')
@@ -270,8 +276,10 @@ def add_command_parsers(
         help='Worker processes, default: one a core')
     parser.set_defaults(func=evaluate)
     _add_db_parsers(subparsers)
+    manage_figures.add_parsers(subparsers, _load, _days)
     manage_models.add_parsers(subparsers, _load)
     manage_codemap.add_parsers(subparsers)
+    manage_finetune.add_parser(subparsers, _load)
     manage_train.add_parser(subparsers, _load)
 
 

@@ -20,6 +20,8 @@ import sys
 _FLOOR = 'bm25'
 #: Whose predictions are written.
 _DEFAULT = 'hybrid'
+#: What uses embeddings.
+_MEANT = ('faiss', 'hybrid')
 
 
 def evaluate(args: argparse.Namespace) -> int:
@@ -44,8 +46,10 @@ def evaluate(args: argparse.Namespace) -> int:
     line = output.Progress(sys.stderr)
     found: dict[str, retrieval.Outcome] = {}
     for name in names:
-        made = drivers.load('openstack_rca.retrievers', name)(
-            folder / 'index' if folder else None)
+        driver = drivers.load('openstack_rca.retrievers', name)
+        kept = folder / 'index' if folder else None
+        made = (driver(kept, args.embedder)
+                if args.embedder and name in _MEANT else driver(kept))
 
         def told(done: int, all_: int, name: str = name) -> None:
             line.update(f'{name}: {done} of {all_}', done / max(1, all_))

@@ -46,7 +46,8 @@ class Encoder:
         self._layers = int(config['num_hidden_layers'])
         self._heads = int(config['num_attention_heads'])
         self._eps = float(config['layer_norm_eps'])
-        self._weights = weights.load_file(folder / 'model.safetensors')
+        #: Parameters by their names.
+        self.weights = weights.load_file(folder / 'model.safetensors')
         self._tokens = tokenizers.Tokenizer.from_file(
             str(folder / 'tokenizer.json'))
         self._tokens.enable_truncation(_TOKENS)
@@ -63,13 +64,21 @@ class Encoder:
         order = sorted(range(len(texts)), key=lambda n: len(texts[n]))
         for start in range(0, len(order), _BATCH):
             rows = order[start:start + _BATCH]
-            given = self._tokens.encode_batch([texts[n] for n in rows])
             with torch.no_grad():
-                made = self._forward(
-                    torch.tensor([g.ids for g in given]),
-                    torch.tensor([g.attention_mask for g in given]))
+                made = self.points([texts[n] for n in rows])
             found |= dict(zip(rows, made.numpy(), strict=True))
         return np.array([found[n] for n in range(len(texts))], np.float32)
+
+    def points(self, texts: Sequence[str]) -> torch.Tensor:
+        """The same for one batch, through which gradients flow.
+
+        :param texts: any
+        :returns: a row each
+        """
+        given = self._tokens.encode_batch(list(texts))
+        return self._forward(
+            torch.tensor([g.ids for g in given]),
+            torch.tensor([g.attention_mask for g in given]))
 
     def _forward(self, ids: torch.Tensor,
                  there: torch.Tensor) -> torch.Tensor:
@@ -78,7 +87,7 @@ class Encoder:
         :param ids: texts, tokens
         :param there: which tokens are not padding
         """
-        w = self._weights
+        w = self.weights
         place = torch.arange(ids.shape[1])
         hidden = self._norm('embeddings', (
             w['embeddings.word_embeddings.weight'][ids]
@@ -105,11 +114,11 @@ class Encoder:
             (hidden * weight).sum(1) / weight.sum(1).clamp(min=1), dim=1)
 
     def _linear(self, name: str, given: torch.Tensor) -> torch.Tensor:
-        return functional.linear(given, self._weights[f'{name}.weight'],
-                                 self._weights[f'{name}.bias'])
+        return functional.linear(given, self.weights[f'{name}.weight'],
+                                 self.weights[f'{name}.bias'])
 
     def _norm(self, name: str, given: torch.Tensor) -> torch.Tensor:
         return functional.layer_norm(
             given, given.shape[-1:],
-            self._weights[f'{name}.LayerNorm.weight'],
-            self._weights[f'{name}.LayerNorm.bias'], self._eps)
+            self.weights[f'{name}.LayerNorm.weight'],
+            self.weights[f'{name}.LayerNorm.bias'], self._eps)
