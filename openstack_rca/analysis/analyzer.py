@@ -23,6 +23,7 @@ import uuid
 import polars as pl
 
 from openstack_rca.analysis import activity
+from openstack_rca.analysis import changes
 from openstack_rca.analysis import cloud as clouds
 from openstack_rca.analysis import codemap
 from openstack_rca.analysis import evidence as gathering
@@ -122,6 +123,7 @@ class Analyzer:
             skipped = skipped + answer.missing
             clock.lap('cloud')
         processes.corroborate(findings)
+        findings += changes.findings(self._store, scope, seen, findings)
         relevant = relevance.Relevance(
             seen.templates, question.issue, self._embed)
         errors = self._errors(scope, seen)
