@@ -62,15 +62,16 @@ def embed(texts: Sequence[str]) -> np.ndarray:
     :raises ModelError: a library is not installed
     """
     with _LOCK:
-        new = sorted(set(texts) - _EMBEDDINGS.keys())
-        if new:
+        known = {t: _EMBEDDINGS[t] for t in texts if t in _EMBEDDINGS}
+    new = sorted(set(texts) - known.keys())
+    if new:
+        known |= zip(new, embed_fresh(new), strict=True)
+        with _LOCK:
             if len(_EMBEDDINGS) + len(new) > _MOST_EMBEDDINGS:
                 _EMBEDDINGS.clear()
-                new = sorted(set(texts))
-            made = np.asarray(_embedder().encode(new), np.float32)
-            _EMBEDDINGS.update(zip(new, made, strict=True))
-        return np.array([_EMBEDDINGS[t] for t in texts], np.float32).reshape(
-            -1, WIDTH)
+            _EMBEDDINGS.update((t, known[t]) for t in new)
+    return np.array([known[t] for t in texts], np.float32).reshape(
+        -1, WIDTH)
 
 
 def embed_fresh(texts: Sequence[str]) -> np.ndarray:
@@ -81,8 +82,10 @@ def embed_fresh(texts: Sequence[str]) -> np.ndarray:
     :raises ModelError: a library is not installed
     """
     with _LOCK:
-        return np.asarray(_embedder().encode(list(texts)),
-                          np.float32).reshape(-1, WIDTH)
+        made = _embedder()
+    # Nobody who has a question waits for a thread that embeds a library.
+    return np.asarray(made.encode(list(texts)),
+                      np.float32).reshape(-1, WIDTH)
 
 
 class Space:

@@ -151,6 +151,9 @@ def warm() -> None:
     :raises RCAException: a detector, or the store of models, cannot be used
     """
     chosen(FULL, shipped(drivers.model_store()))
+    means = embed(FULL)
+    if means:
+        means(['warm'])
 
 
 def embed(mode: str) -> relevance.Embed | None:

@@ -62,6 +62,8 @@ WORDS = 'bm25'
 _FEW = 2000
 #: Seconds between two looks for new rows, while nobody asks.
 _LOOK = 5.0
+#: How much less than others the thread that embeds is given.
+_NICE = 15
 #: Seconds that work on the index waits for another process of the engine.
 _PATIENCE = 60.0
 #: Entries whose words are compared beside those that a driver found.
@@ -221,7 +223,7 @@ class Shelf:
         :param project_id: who asks: what belongs to another one is not
             there
         :param mode: ``fast`` by words, ``full`` by the configured driver
-        :param service: only about this service
+        :param service: only about this service, or one of its programs
         :param since: only what was written down then or later, UTC without
             a zone; signatures have no time
         :param until: only what was written down then or earlier
@@ -231,7 +233,7 @@ class Shelf:
                 name for name, e in self._entries.items()
                 if (e.project_id is None or e.project_id == project_id)
                 and (not kinds or e.kind in kinds)
-                and (service is None or e.service == service)
+                and (service is None or e.about(service))
                 and (since is None or e.written and e.written >= since)
                 and (until is None or e.written and e.written <= until)}
             ranked: list[base.Hit] = []
@@ -326,6 +328,8 @@ class Shelf:
             self._thread.join(_PATIENCE)
 
     def _work(self) -> None:
+        # On Linux a thread has a priority of its own: questions come first.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
         while not self._ended.is_set():
             self._news.wait(_LOOK)
             self._news.clear()
