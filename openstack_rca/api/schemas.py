@@ -613,7 +613,10 @@ _MESSAGE = _whole(
     answer={'type': ['object', 'null'], 'properties': {
         'text': _TEXT, 'backend': _TEXT, 'evidence': _list_of(_OBJECT),
         'knowledge': _list_of(ref('Found')), 'scope': _OBJECT,
-        'statistics': _OBJECT}},
+        'statistics': _OBJECT, 'model': _MAYBE_TEXT,
+        'claims': _list_of(_OBJECT), 'dropped': _list_of(_OBJECT),
+        'tokens': _COUNT, 'cost': {'type': 'number'},
+        'cached': {'type': 'boolean'}, 'skipped': _list_of(_OBJECT)}},
     error=_maybe('Failure'), **_LIFE)
 
 _INCIDENT = _whole(

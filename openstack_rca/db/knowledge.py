@@ -238,13 +238,18 @@ def entry_list(project_id: str, limit: int, marker: str | None = None,
                ) -> tuple[list[dict[str, Any]], bool]:
     """A page of entries, the newest first.
 
+    :param service: only about this service, or one of its programs
     :param whole: with their texts
     :raises MarkerNotFound: there is no such entry in the project
     """
     table = models.KNOWLEDGE
     conditions = [column == value for column, value in (
-        (table.c.kind, kind), (table.c.service, service),
-        (table.c.source, source)) if value is not None]
+        (table.c.kind, kind), (table.c.source, source))
+        if value is not None]
+    if service is not None:
+        conditions.append(sa.or_(
+            table.c.service == service,
+            table.c.service.startswith(service + '-', autoescape=True)))
     wanted = _LISTED + (('text',) if whole else ())
     with session.reader() as connection:
         found, more = rows.page(

@@ -16,8 +16,10 @@ first, and what its words mean after that. One that names nothing is about what
 the questions before it were about, or the report.
 """
 
+from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+import datetime
 import re
 import time
 from typing import Any
@@ -31,6 +33,7 @@ from openstack_rca.analysis import report as reports
 from openstack_rca.analysis import scope as scopes
 from openstack_rca.events import schema
 from openstack_rca.knowledge import similar
+from openstack_rca.llms import narrator
 from openstack_rca.retrievers import words
 from openstack_rca.store import base as stores
 
@@ -58,20 +61,31 @@ _MOST_LINE = 240
 #: the question is about, beside how well it answers.
 _ERROR = 0.3
 _NAMED = 0.5
+#: And one that the report itself cites for what the question means.
+_CITED = 1.0
+#: Warnings and errors that are read of a time or a service that a question
+#: names.
+_MOST_LOUD = 200
 #: Words that ask, and say nothing of what is asked for.
 _ASKING = frozenset((
     'why', 'what', 'how', 'who', 'where', 'did', 'do', 'doe', 'does', 'done',
     'happen', 'happened', 'any', 'anything', 'else', 'then', 'after',
     'afterward', 'afterwards', 'before', 'tell', 'me', 'show', 'you',
     'could', 'would', 'should', 'about', 'were', 'been', 'had', 'more',
-    'its', 'they', 'them', 'cause', 'caus', 'because', 'see', 'seen'))
+    'its', 'they', 'them', 'cause', 'caus', 'because', 'see', 'seen',
+    'since', 'until', 'till', 'around', 'between', 'utc', 'no'))
+#: From what was found, the report, and the question.
+Tell = Callable[[dict[str, Any], Mapping[str, Any], str], dict[str, Any]]
+
 _NUMBER = re.compile(r'E(\d+)\Z')
+#: Evidence of the report, as a question names it.
+_REFERENCE = re.compile(r'\bE\d{1,4}\b')
 
 
 def ask(store: stores.Store, report: Mapping[str, Any], question: str,
         before: Sequence[str], search: similar.Search, *,
-        embed: relevance.Embed | None = None,
-        most: int = 12000) -> dict[str, Any]:
+        embed: relevance.Embed | None = None, most: int = 12000,
+        tell: Tell = narrator.answer) -> dict[str, Any]:
     """Answer a question about a report.
 
     :param store: the events
@@ -81,15 +95,19 @@ def ask(store: stores.Store, report: Mapping[str, Any], question: str,
     :param search: finds what is known
     :param embed: gives the meaning of texts, None in fast mode
     :param most: characters of what the answer is made of
+    :param tell: makes an answer of what was found
     :returns: the answer: ``text``, ``backend``, ``evidence``,
-        ``knowledge``, ``scope`` and ``statistics``
+        ``knowledge``, ``scope`` and ``statistics``, and what a language model
+        said, where there is one
     :raises InvalidInput: the question contradicts itself
     """
     begin = time.perf_counter()
     own = scopes.resolve(scopes.Question(issue=question), store)
     scope = _scope(store, report, own, before)
     named = bool(own.requests or own.resources)
-    rows = _events(store, scope, question, named, embed)
+    bare = not (named or before or set(words.roots(question)) - _ASKING)
+    cited = _cited(store, _meant(report, question, own, bare))
+    rows = _events(store, scope, question, own, cited, embed)
     evidence = _numbered(rows, report, most * 2 // 3)
     left = most - sum(len(item['text']) for item in evidence)
     known = []
@@ -99,8 +117,10 @@ def ask(store: stores.Store, report: Mapping[str, Any], question: str,
         item = similar.described(found, min(_MOST_TEXT, max(0, left)))
         left -= len(item['text'])
         known.append({'number': f'K{number}', **item})
-    return {
-        'text': told(evidence, known), 'backend': 'none',
+    return tell({
+        'text': told(evidence, known, _first(report)
+                     if bare and not (own.since or own.until) else None),
+        'backend': 'none',
         'evidence': evidence, 'knowledge': known,
         'scope': {
             'since': reports.utc(scope.since),
@@ -108,7 +128,8 @@ def ask(store: stores.Store, report: Mapping[str, Any], question: str,
             'request_ids': list(scope.requests),
             'resources': list(scope.resources),
             'services': list(scope.services)},
-        'statistics': {'seconds': round(time.perf_counter() - begin, 3)}}
+        'statistics': {'seconds': round(time.perf_counter() - begin, 3)}},
+        report, question)
 
 
 def essence(question: str) -> str:
@@ -154,14 +175,73 @@ def _moment(text: str | None) -> Any:
     return scopes.naive(scopes.parse_time(text)) if text else None
 
 
+def _first(report: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The likeliest cause of a report."""
+    first: Mapping[str, Any] = (report.get('hypotheses') or [{}])[0]
+    return first
+
+
+def _meant(report: Mapping[str, Any], question: str, own: scopes.Scope,
+           bare: bool) -> list[Mapping[str, Any]]:
+    """Evidence of the report that a question means.
+
+    By its number; that of the first cause, where the question is no more
+    than "why?" or a time; and of that, what a service says that the question
+    names.
+
+    :param own: what the question says by itself
+    :param bare: whether it says nothing
+    """
+    pieces = report.get('evidence') or ()
+    numbers = set(_REFERENCE.findall(question))
+    proof = set(_first(report).get('evidence') or ())
+    services = _services(question, own)
+    return [item for item in pieces if item.get('id') in numbers or (
+        item.get('id') in proof
+        and (bare or item.get('service') in services))]
+
+
+def _services(question: str, own: scopes.Scope) -> set[str]:
+    """Services that a question calls by name.
+
+    A word such as "server" only hints at one.
+    """
+    said = set(words.terms(question))
+    return {name for name in own.services if name in said}
+
+
+def _cited(store: stores.Store, pieces: Sequence[Mapping[str, Any]]
+           ) -> list[dict[str, Any]]:
+    """The events of evidence, those that the store has."""
+    places = {(item.get('source'), item.get('line')) for item in pieces}
+    templates = set()
+    for item in pieces:
+        try:
+            templates.add(scopes.template_number(str(item.get('template'))))
+        except exception.InvalidInput:
+            # It is no event, such as the state of a server.
+            continue
+    if not templates:
+        return []
+    frame = store.narrow(stores.Query(templates=tuple(templates))).filter(
+        pl.col('source').is_in([str(s) for s, _ in places]),
+        pl.col('line').is_in([n for _, n in places if n is not None]))
+    return [row | {'related': True, 'cited': True}
+            for row in frame.collect().iter_rows(named=True)
+            if (row['source'], row['line']) in places]
+
+
 def _events(store: stores.Store, scope: scopes.Scope, question: str,
-            named: bool, embed: relevance.Embed | None) -> list[
-                dict[str, Any]]:
+            own: scopes.Scope, cited: Sequence[dict[str, Any]],
+            embed: relevance.Embed | None) -> list[dict[str, Any]]:
     """The events that answer a question, the best first.
 
-    :param named: whether the question itself names what it is about; where
-        it does not, only what fits its words counts
+    :param scope: what it is about
+    :param own: what the question itself says of that; where it names
+        nothing, only what fits its words counts
+    :param cited: events of the report that it means
     """
+    named = bool(own.requests or own.resources)
     patterns = dict(store.templates().select(
         'template', 'pattern').iter_rows())
     asked = set(words.roots(question)) - _ASKING
@@ -175,7 +255,10 @@ def _events(store: stores.Store, scope: scopes.Scope, question: str,
         len(asked.intersection(words.roots(patterns[t])))
         >= _LEAST_SAID * len(asked)
         or embed and fit.of({'template': t}) >= _LEAST_MEANT)}
-    rows: dict[tuple[str, int], dict[str, Any]] = {}
+    rows = {(row['source'], row['line']): row for row in cited
+            if row['timestamp'] is None
+            or (own.since is None or row['timestamp'] >= own.since)
+            and (own.until is None or row['timestamp'] <= own.until)}
     for requests, resources in ((scope.requests, ()), ((), scope.resources)):
         if requests or resources:
             for row in store.query(stores.Query(
@@ -184,9 +267,13 @@ def _events(store: stores.Store, scope: scopes.Scope, question: str,
                         named=True):
                 # "Why?" is about what went wrong there.
                 if row['template'] in fitting or (
-                        (named or not asked) and _telling(row)):
+                        (named or not asked and not cited)
+                        and _telling(row)):
                     rows.setdefault((row['source'], row['line']),
                                     row | {'related': True})
+    for row in _loud(store, question, own, not asked).iter_rows(named=True):
+        rows.setdefault((row['source'], row['line']),
+                        row | {'related': True})
     wanted = tuple(t for t in ordered if t in fitting)[:_MOST_TEMPLATES]
     if wanted:
         frame = store.narrow(stores.Query(
@@ -198,13 +285,19 @@ def _events(store: stores.Store, scope: scopes.Scope, question: str,
             rows.setdefault((row['source'], row['line']),
                             row | {'related': False})
 
-    def rank(row: dict[str, Any]) -> tuple[float, bool, Any, str, int]:
+    # A time that is told is the middle of what is looked at.
+    middle = (own.since + (own.until - own.since) / 2
+              if own.since and own.until else datetime.datetime.min)
+
+    def rank(row: dict[str, Any]) -> tuple[
+            float, datetime.timedelta, str, int]:
         score = fit.of(row) + (_ERROR if row['level'] >= schema.ERROR
-                               else 0.0) + (_NAMED if row['related']
-                                            else 0.0)
+                               else 0.0) + (
+            _NAMED if row['related'] else 0.0) + (
+            _CITED if row.get('cited') else 0.0)
         moment = row['timestamp']
-        return (-score, moment is None, moment or 0, row['source'],
-                row['line'])
+        far = abs(moment - middle) if moment else datetime.timedelta.max
+        return -score, far, row['source'], row['line']
 
     chosen: list[dict[str, Any]] = []
     often: dict[int, int] = {}
@@ -215,6 +308,22 @@ def _events(store: stores.Store, scope: scopes.Scope, question: str,
         if often[row['template']] <= _EACH:
             chosen.append(row | {'fits': fit.of(row)})
     return chosen
+
+
+def _loud(store: stores.Store, question: str, own: scopes.Scope,
+          bare: bool) -> pl.DataFrame:
+    """What went wrong in a time or in a service that a question names.
+
+    :param own: what it says by itself
+    :param bare: whether it has no words that could be looked for
+    """
+    services = tuple(sorted(_services(question, own)))
+    timed = bare and (own.since is not None or own.until is not None)
+    if own.requests or own.resources or not (services or timed):
+        return pl.DataFrame(schema=schema.EVENTS)
+    return store.query(stores.Query(
+        since=own.since, until=own.until, services=services,
+        level=schema.WARNING if timed else schema.ERROR, limit=_MOST_LOUD))
 
 
 def _telling(row: Mapping[str, Any]) -> bool:
@@ -257,20 +366,30 @@ def _numbered(rows: Sequence[Mapping[str, Any]], report: Mapping[str, Any],
             'text': text, 'message': gathering.message(dict(row)).split(
                 '\n', 1)[0][:_MOST_LINE],
             'score': round(row['fits'], 3),
-            'why': 'concerns what the question is about' if row['related']
+            'why': 'the report cites it' if row.get('cited')
+            else 'concerns what the question is about' if row['related']
             else 'fits the words of the question'})
     return made
 
 
 def told(evidence: Sequence[Mapping[str, Any]],
-         known: Sequence[Mapping[str, Any]]) -> str:
+         known: Sequence[Mapping[str, Any]],
+         first: Mapping[str, Any] | None = None) -> str:
     """An answer without a language model: what was found, and nothing else.
 
     :param evidence: events, the best first
     :param known: entries of what is known, the best first
+    :param first: the likeliest cause of the report, where the question asks
+        for it
     :returns: sentences that name what they stand on
     """
     lines = []
+    shown = {item['id'] for item in evidence}
+    cites = [name for name in (first or {}).get('evidence') or ()
+             if name in shown]
+    if first and cites:
+        lines.append(f'The likeliest cause is: {first.get("cause")} '
+                     f'[{", ".join(cites)}]')
     if evidence:
         lines.append('The logs say to this:')
         for item in sorted(evidence, key=lambda e: e['timestamp'] or ''):

@@ -110,8 +110,8 @@ class Session:
         return narrator.narrate(document) if narrate else document
 
     def ask(self, report: Mapping[str, Any], question: str,
-            before: Sequence[str], known: shelf.Shelf,
-            mode: str = 'fast') -> dict[str, Any]:
+            before: Sequence[str], known: shelf.Shelf, mode: str = 'fast',
+            tell: asking.Tell = narrator.answer) -> dict[str, Any]:
         """Answer a question about a report, see :mod:`asking`.
 
         :param report: what is asked about
@@ -119,6 +119,7 @@ class Session:
         :param before: questions that were asked before, the oldest first
         :param known: what is known
         :param mode: ``fast`` or ``full``
+        :param tell: makes an answer of what was found
         :raises InvalidInput: the question contradicts itself
         :raises StoreError: the parsed events cannot be read
         """
@@ -126,7 +127,7 @@ class Session:
             return asking.ask(
                 self.store, report, question, before,
                 known.found_by(None, mode), embed=active.embed(mode),
-                most=conf.CONF.retrieval.context_size)
+                most=conf.CONF.retrieval.context_size, tell=tell)
 
     def events(self, *, since: datetime.datetime | None = None,
                until: datetime.datetime | None = None,

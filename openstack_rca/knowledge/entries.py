@@ -58,7 +58,7 @@ class Entry:
     :param text: what it says
     :param project_id: whose it is; None for signatures, which all may see
     :param source: name of the document that it is a section of, or empty
-    :param service: project that it is about, or None
+    :param service: project or program that it is about, or None
     :param tags: words of whoever wrote it down
     :param url: where there is more, or None
     :param resolution: what solved it, or None
@@ -86,6 +86,15 @@ class Entry:
         """All that a search looks at."""
         return '\n'.join(filter(None, (
             self.title, self.text, self.resolution, ' '.join(self.tags))))
+
+    def about(self, service: str) -> bool:
+        """Whether it concerns a service, or one of its programs.
+
+        :param service: such as ``nova``, which ``nova-compute`` is of
+        """
+        return self.service is not None and (
+            self.service == service
+            or self.service.startswith(service + '-'))
 
     @property
     def place(self) -> str | None:
@@ -158,7 +167,8 @@ def of_incident(incident: Mapping[str, Any],
         'kind': INCIDENT, 'title': incident['title'],
         'text': '\n'.join(str(t) for t in told if t),
         'resolution': incident['resolution'], 'source': '', 'tags': [],
-        'service': None, 'url': None, 'incident_id': incident['id'],
+        'service': incident['component'], 'url': None,
+        'incident_id': incident['id'],
         'analysis_id': incident['analysis_id']}
 
 
@@ -189,5 +199,7 @@ def of_rating(analysis_id: str, issue: str, report: Mapping[str, Any],
         'text': '\n'.join(str(t) for t in told if t),
         'resolution': '\n'.join(str(r) for r in remedy if r)
         [:MOST_RESOLUTION] or None,
-        'source': '', 'tags': [], 'service': None, 'url': None,
+        'source': '', 'tags': [],
+        'service': rating['component'] or (
+            first.get('component') if right else None), 'url': None,
         'incident_id': None, 'analysis_id': analysis_id}

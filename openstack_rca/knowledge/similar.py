@@ -136,7 +136,7 @@ def of_signatures(signatures: Sequence[Any]) -> list[entries.Entry]:
         made.append(entries.Entry(
             id=one.id, kind=entries.SIGNATURE,
             title=_worded(one.title), text=_worded('\n'.join(told)),
-            service=(one.find.services or (None,))[0],
+            service=(one.find.services or (one.component,))[0],
             url=one.bug or (one.references or (None,))[0],
             resolution=_worded('\n'.join(one.remedy)) or None))
     return made

@@ -71,7 +71,8 @@ class Gate:
     def request(self, report: dict[str, Any]) -> base.Request:
         """What is sent for a report.
 
-        :param report: the verified document
+        :param report: the verified document, or with ``following`` what
+            was found to a question about one
         :raises EgressRefused: it cannot be made fit to be sent
         """
         try:
@@ -101,7 +102,9 @@ class Gate:
         while True:
             user = prompts.question(lines)
             if len(user.encode()) <= self._most_bytes:
-                return base.Request(prompts.SYSTEM, user, prompts.SCHEMA,
+                system = prompts.SYSTEM + (
+                    prompts.FOLLOWING if report.get('following') else '')
+                return base.Request(system, user, prompts.SCHEMA,
                                     self._max_tokens)
             if len(lines) < 3:
                 raise base.EgressRefused(

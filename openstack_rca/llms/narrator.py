@@ -16,6 +16,7 @@ that holds, the words are those of the backend ``none``, and ``skipped`` tells
 why.
 """
 
+from collections.abc import Mapping
 import dataclasses
 import hashlib
 import json
@@ -70,6 +71,62 @@ def narrate(report: dict[str, Any]) -> dict[str, Any]:
     seconds['narrate'] = took
     seconds['total'] = round(seconds.get('total', 0.0) + took, 4)
     return report
+
+
+def answer(found: dict[str, Any], report: Mapping[str, Any],
+           question: str) -> dict[str, Any]:
+    """Have a model answer a question about a report from what was found.
+
+    What was found stays below its words; without a model, or where nothing
+    that it says holds, it is the answer. Of what is known nothing is sent.
+
+    :param found: the answer of the search; changed
+    :param report: what is asked about
+    :param question: in words
+    :returns: the same, with ``model``, ``claims``, ``dropped``, ``tokens``,
+        ``cost``, ``cached`` and ``skipped`` where a model was asked
+    """
+    begun = time.perf_counter()
+    name = conf.CONF.llm.backend
+    if name in _OFFLINE or not found['evidence']:
+        return found
+    document = _following(found, report, question)
+    told = _careful(name, document)
+    if told.get('claims'):
+        found['backend'] = name
+        found['text'] = f'{told["text"]}\n{found["text"]}'
+    found |= {key: told[key] for key in (
+        'model', 'claims', 'dropped', 'tokens', 'cost', 'cached')
+        if key in told}
+    found['skipped'] = document['skipped']
+    found['statistics']['narrate'] = round(time.perf_counter() - begun, 4)
+    return found
+
+
+def preview_answer(found: dict[str, Any], report: Mapping[str, Any],
+                   question: str) -> dict[str, Any]:
+    """What would be sent for a question, as of :func:`preview`.
+
+    :param found: the answer of the search
+    :param report: what is asked about
+    :param question: in words
+    """
+    return preview(_following(found, report, question))
+
+
+def _following(found: dict[str, Any], report: Mapping[str, Any],
+               question: str) -> dict[str, Any]:
+    """A question in the shape of a report, which gate and checks know."""
+    shown = {item['id'] for item in found['evidence']}
+    return {
+        'id': report.get('id'), 'project_id': report.get('project_id'),
+        'issue': question, 'following': True,
+        'verdict': report.get('verdict'), 'evidence': found['evidence'],
+        'timeline': [], 'impact': report.get('impact'), 'skipped': [],
+        'hypotheses': [
+            h | {'evidence': [e for e in h['evidence'] if e in shown]}
+            for h in report.get('hypotheses') or ()
+            if shown.intersection(h.get('evidence') or ())]}
 
 
 def _careful(name: str, report: dict[str, Any]) -> dict[str, Any]:
@@ -254,7 +311,10 @@ def preview(report: dict[str, Any]) -> dict[str, Any]:
     if issubclass(made, base.Local):
         return told | {'reason': f'The backend {name} asks nobody: nothing '
                                  'leaves. See [llm] backend.'}
-    if not report['hypotheses']:
+    if report.get('following') and not report['evidence']:
+        return told | {'reason': 'No event answers the question, and the '
+                                 'model is not asked.'}
+    if not report['hypotheses'] and not report.get('following'):
         return told | {'reason': 'There is nothing to explain: no cause was '
                                  'found, and the model is not asked.'}
     backend = made(_settings())

@@ -57,6 +57,13 @@ Use them as they are.
 - With nothing to say, return an empty list.
 """
 
+#: What follows where somebody asks about an analysis that is there.
+FOLLOWING = """
+This time the question was asked afterwards, about the analysis, and the \
+evidence is what a search for it found. Answer the question and tell nothing \
+else. Where the evidence does not answer it, return an empty list.
+"""
+
 SCHEMA: dict[str, Any] = {
     'type': 'object',
     'properties': {

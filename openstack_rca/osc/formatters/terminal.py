@@ -148,6 +148,14 @@ def _answer(page: _Page, document: dict[str, Any]) -> None:
         listed = line.startswith('- ')
         page.flow(line.removeprefix('- '), 4 if listed else 0,
                   f'  {page.bullet} ' if listed else None)
+    note = view.narrative({'narrative': document})[1]
+    if note:
+        page.add()
+        page.flow(note, style='dim')
+    for item in view.items(document, 'skipped'):
+        page.add()
+        page.flow(text_utils.visible(
+            f'{item.get("source") or ""}: {item.get("reason") or ""}'))
     places = [(text_utils.visible(item.get('id') or ''), view.place(item))
               for item in view.items(document, 'evidence')]
     places += [(text_utils.visible(item.get('number') or ''),

@@ -52,9 +52,11 @@ class _Questions(base.DocumentCommand):
         base.add_wait_options(parser)
         return parser
 
-    def asked(self, parsed_args: argparse.Namespace) -> Asked:
+    def asked(self, parsed_args: argparse.Namespace,
+              dry: bool = False) -> Asked:
         """What answers: the service, or the logs of a folder.
 
+        :param dry: tell what a language model would be sent instead
         :raises InvalidInput: options contradict each other
         """
         local = base.is_local(parsed_args)
@@ -66,22 +68,29 @@ class _Questions(base.DocumentCommand):
         if not local and parsed_args.knowledge:
             raise exception.InvalidInput(
                 '--knowledge: for a folder of logs only.')
-        return (self._local(parsed_args) if local
+        if dry and not local:
+            raise exception.InvalidInput(
+                '--dry-run-llm: it works on a folder of logs, with the '
+                'configuration of this host. Name one with --log-dir.')
+        return (self._local(parsed_args, dry) if local
                 else self._service(parsed_args))
 
-    def _local(self, parsed_args: argparse.Namespace) -> Asked:
+    def _local(self, parsed_args: argparse.Namespace,
+               dry: bool = False) -> Asked:
         from openstack_rca.osc.v1 import analysis
         from openstack_rca.osc.v1 import knowledge
         report = analysis.read_report(parsed_args.report)
         extra = knowledge.backup(parsed_args)
         session = base.open_session(parsed_args)
         from openstack_rca.engine import local
+        from openstack_rca.llms import narrator
         known = local.known(extra)
         before: list[str] = []
+        tell = narrator.preview_answer if dry else narrator.answer
 
         def ask(question: str) -> dict[str, Any]:
             answer = session.ask(report, question, before, known,
-                                 parsed_args.mode or 'fast')
+                                 parsed_args.mode or 'fast', tell)
             before.append(question)
             return answer
         return ask
@@ -122,6 +131,10 @@ class Ask(_Questions):
         parser = super().get_parser(prog_name)
         parser.add_argument('question', metavar='<question>',
                             help='What else you want to know')
+        parser.add_argument(
+            '--dry-run-llm', action='store_true',
+            help='Print what would be sent to the language model of the '
+                 'configuration, as JSON, and send nothing; with --log-dir')
         # Otherwise what stands before an option would be the question.
         parser.parse_args = (  # type: ignore[method-assign]
             parser.parse_intermixed_args)
@@ -132,6 +145,11 @@ class Ask(_Questions):
         question = _sound(parsed_args.question)
         if not question:
             raise exception.InvalidInput('There is no question.')
+        if parsed_args.dry_run_llm:
+            from openstack_rca.osc import output
+            output.write(self.app.stdout, output.as_json(
+                self.asked(parsed_args, dry=True)(question)))
+            return
         self.show(self.asked(parsed_args)(question), parsed_args)
 
 

@@ -350,7 +350,8 @@ class SearchKnowledge(base.Lister):
             choices=(*_KINDS, 'signature'),
             help='Only entries of this kind (repeat for several)')
         parser.add_argument('--service', metavar='<service>',
-                            help='Only entries about this service')
+                            help='Only entries about this service or one of '
+                                 'its programs, such as nova')
         parser.add_argument(
             '--since', metavar='<time>',
             help='Only what was written down from this time on: '
@@ -392,6 +393,9 @@ class SearchKnowledge(base.Lister):
             raise exception.InvalidInput('--limit: 100 at most.')
         found = (self._local(parsed_args) if base.is_local(parsed_args)
                  or parsed_args.knowledge else self._service(parsed_args))
+        if not found:
+            # An empty table tells nobody whether anything was looked at.
+            self.log.warning('Nothing that is known fits this.')
         shown = _FOUND + (_FOUND_LONG if columns.all_wanted(parsed_args)
                           else ())
         return columns.rows(found, shown, parsed_args.formatter)

@@ -16,6 +16,7 @@ from openstack_rca.db import api
 from openstack_rca.db import session
 from openstack_rca.tests.functional.servers import base as servers
 from openstack_rca.tests.functional.servers import shared
+from openstack_rca.tests.unit.db import figures_suite
 from openstack_rca.tests.unit.db import knowledge_suite
 from openstack_rca.tests.unit.db import models_suite
 from openstack_rca.tests.unit.db import suite
@@ -132,6 +133,10 @@ class TestMariaDBMessage(_OnMariaDB, knowledge_suite.MessageSuite):
     pass
 
 
+class TestMariaDBFigures(_OnMariaDB, figures_suite.FiguresSuite):
+    pass
+
+
 class TestMariaDBMigration(_OnMariaDB, suite.MigrationSuite):
     pass
 
@@ -181,6 +186,10 @@ class TestPostgreSQLKnowledge(_OnPostgreSQL, knowledge_suite.KnowledgeSuite):
 
 
 class TestPostgreSQLMessage(_OnPostgreSQL, knowledge_suite.MessageSuite):
+    pass
+
+
+class TestPostgreSQLFigures(_OnPostgreSQL, figures_suite.FiguresSuite):
     pass
 
 

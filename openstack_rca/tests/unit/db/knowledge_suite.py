@@ -128,9 +128,16 @@ class KnowledgeSuite(suite.DatabaseTestCase):
         self.assertEqual({'1', '3'}, {
             row['text'] for row in knowledge.entry_list(
                 MINE, 9, service='nova', whole=True)[0]})
+        self._put(document(text='5', service='nova-compute'))
+        self._put(document(text='6', service='nova_x%'))
+        for service, wanted in (('nova', {'1', '3', '5'}), ('n%', set()),
+                                ('nova-compute', {'5'})):
+            self.assertEqual(wanted, {
+                row['text'] for row in knowledge.entry_list(
+                    MINE, 9, service=service, whole=True)[0]})
         self.assertEqual([], knowledge.entry_list(
             MINE, 9, kind='incident')[0])
-        self.assertEqual(5, len(knowledge.entry_list(
+        self.assertEqual(7, len(knowledge.entry_list(
             MINE, 9, kind='document', source='cells.rst')[0]))
 
     def test_engines_see_every_change(self) -> None:
@@ -164,8 +171,9 @@ class KnowledgeSuite(suite.DatabaseTestCase):
             'status': 'resolved', 'resolution': 'restart rabbit ' + ODD})
         row, = knowledge.entry_list(MINE, 9, whole=True)[0]
         self.assertEqual(
-            ('incident', found, 'restart rabbit ' + ODD),
-            (row['kind'], row['incident_id'], row['resolution']))
+            ('incident', found, 'restart rabbit ' + ODD, 'rabbitmq'),
+            (row['kind'], row['incident_id'], row['resolution'],
+             row['service']))
         self.assertIn('rabbitmq', row['text'])
         api.incident_update(MINE, found, YOU, {'resolution': 'more RAM'})
         again, = knowledge.entry_list(MINE, 9)[0]

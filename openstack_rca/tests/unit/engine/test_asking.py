@@ -23,6 +23,7 @@ from openstack_rca.engine import local
 from openstack_rca.engine import session
 from openstack_rca.knowledge import entries
 from openstack_rca.tests import base
+from openstack_rca.tests.unit.llms import standin
 
 LOGS = (pathlib.Path(__file__).parents[4] / 'examples' / 'no-valid-host'
         / 'logs')
@@ -100,6 +101,55 @@ class TestAsk(base.TestCase):
         self.assertEqual(self.report['scope']['resources'],
                          answer['scope']['resources'])
 
+    def test_why_tells_the_cause_and_its_proof(self) -> None:
+        first = self.report['hypotheses'][0]
+        answer = self.ask('why?')
+        self.assertIn(f'The likeliest cause is: {first["cause"]} [',
+                      answer['text'])
+        self.assertEqual(set(first['evidence']),
+                         {item['id'] for item in answer['evidence']})
+        self.assertEqual({'the report cites it'},
+                         {item['why'] for item in answer['evidence']})
+        # A report without a cause has nothing to tell of one.
+        self.assertNotIn('likeliest', self.ask('why?', hypotheses=[])['text'])
+
+    def test_evidence_by_its_number(self) -> None:
+        self.assertEqual({'E1', 'E9'}, {
+            item['id'] for item in self.ask('what about E1 and E9?')[
+                'evidence']})
+        self.assertEqual([], self.ask('what is E9999?')['evidence'])
+
+    def test_service_that_a_question_names(self) -> None:
+        proof = {e['id'] for e in self.report['evidence']
+                 if e['service'] == 'placement'
+                 and e['id'] in self.report['hypotheses'][0]['evidence']}
+        self.assertTrue(proof)
+        found = {item['id'] for item in self.ask(
+            'what did placement answer?')['evidence']}
+        self.assertLessEqual(proof, found)
+        # Whatever the report says of it, its errors count.
+        answer = self.ask('zebra in nova?', evidence=[], hypotheses=[])
+        self.assertTrue(answer['evidence'])
+        self.assertEqual({('nova', 'ERROR')}, {
+            (item['service'], item['level']) for item in answer['evidence']})
+
+    def test_no_is_no_word_to_look_for(self) -> None:
+        found = self.texts(self.ask('why did Placement have no candidates?'))
+        self.assertIn('Got no allocation candidates', found)
+        self.assertNotIn('DHCP', found)
+
+    def test_time_alone(self) -> None:
+        answer = self.ask('what happened since 2026-11-21 05:08:15?',
+                          scope={})
+        self.assertTrue(answer['evidence'])
+        for item in answer['evidence']:
+            self.assertGreaterEqual(item['timestamp'],
+                                    '2026-11-21T05:08:15')
+        near = self.ask('2026-11-21 05:07:25?', scope={}, hypotheses=[])
+        self.assertIn('2026-11-21T05:07:25.', str([
+            item['timestamp'] for item in near['evidence']]))
+        self.assertNotIn('likeliest', near['text'])
+
     def test_what_a_question_names(self) -> None:
         server = self.report['scope']['resources'][0]
         answer = self.ask(f'what happened to {server}?', scope={})
@@ -159,6 +209,67 @@ class TestAsk(base.TestCase):
         self.assertTrue(answer['evidence'])
         self.assertEqual('E1', sorted(
             e['id'] for e in answer['evidence'])[0])
+
+    def _model(self, *claims: tuple[str, list[str]]) -> standin.Model:
+        model = self.useFixture(standin.Model(standin.claims(*claims)))
+        for name, value in {
+                'backend': 'openai', 'model': 'some-model', 'retries': 0,
+                'base_url': model.url + '/v1',
+                'directory': str(self.tmp / 'llm')}.items():
+            self.config('llm', **{name: value})
+        return model
+
+    def test_model(self) -> None:
+        plain = self.ask('why?')
+        self.before = []
+        model = self._model(
+            ('Got no allocation candidates from the Placement API.', ['E3']),
+            ('cmp9 was hacked.', ['E3']), ('All is well.', []))
+        answer = self.ask('why?')
+        self.assertEqual(('openai', 'some-model'),
+                         (answer['backend'], answer['model']))
+        # What was found stays below the words.
+        words, _, rest = answer['text'].partition('\n')
+        self.assertEqual('Got no allocation candidates from the Placement '
+                         'API (E3).', words)
+        self.assertEqual(plain['text'], rest)
+        self.assertEqual(plain['evidence'], answer['evidence'])
+        self.assertEqual(2, len(answer['dropped']))
+        self.assertGreater(answer['tokens'], 0)
+        self.assertEqual([], answer['skipped'])
+        sent, = model.asked
+        self.assertIn('Answer the question', str(sent['messages'][0]))
+        self.assertIn('why?', str(sent['messages'][1]))
+        # The same again costs nothing.
+        self.before = []
+        self.assertTrue(self.ask('why?')['cached'])
+        self.assertEqual(1, len(model.asked))
+
+    def test_model_gets_what_the_gate_lets_through(self) -> None:
+        model = self._model()
+        self.ask('why? password=hunter2verysecret mail bob@example.org')
+        sent = json.dumps(model.asked)
+        for secret in ('hunter2verysecret', 'bob@', 'cmp3', 'ctl1'):
+            self.assertNotIn(secret, sent)
+
+    def test_model_that_does_not_answer(self) -> None:
+        plain = self.ask('no valid host?')
+        self.before = []
+        model = self._model(('cmp9 was hacked.', ['E3']))
+        for way in ('ok', 500, 'garbage'):
+            model.ways = [way]
+            self.config('llm', cache_time=0)
+            answer = self.ask('no valid host?')
+            self.before = []
+            self.assertEqual((plain['text'], 'none'),
+                             (answer['text'], answer['backend']))
+            self.assertEqual('language model openai',
+                             answer['skipped'][0]['source'])
+
+    def test_model_is_not_asked_about_nothing(self) -> None:
+        model = self._model()
+        self.assertNotIn('skipped', self.ask('zebra crossing?'))
+        self.assertEqual([], model.asked)
 
     def test_essence(self) -> None:
         self.assertEqual('placement answer?', asking.essence(

@@ -133,7 +133,8 @@ class TestSearch(TestCase):
                     'rabbit full', 9, project_id=project, mode=mode))))
 
     def test_filters(self) -> None:
-        self.table.put('a', 'rabbit', kind='incident', service='nova')
+        self.table.put('a', 'rabbit', kind='incident',
+                       service='nova-compute')
         self.table.put('b', 'rabbit', service='cinder',
                        written=NOW + datetime.timedelta(days=9))
         self.signed = [entries.Entry('s', 'signature', 'rabbit', '')]
@@ -143,6 +144,9 @@ class TestSearch(TestCase):
                 ({'a'}, {'kinds': ('incident',)}),
                 ({'a', 's'}, {'kinds': ('incident', 'signature')}),
                 ({'b'}, {'service': 'cinder'}), ({'b'}, {'since': day}),
+                ({'a'}, {'service': 'nova'}), (set(), {'service': 'nov'}),
+                ({'a'}, {'service': 'nova-compute'}),
+                (set(), {'service': 'nova-api'}),
                 ({'a'}, {'until': day}),
                 (set(), {'since': day, 'until': NOW})):
             self.assertEqual(wanted, set(self.ids(made.search(

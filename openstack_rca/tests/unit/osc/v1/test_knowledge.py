@@ -232,6 +232,13 @@ class SearchTest(_Case):
             self.assertNotIn('\x1b', self._run('zebra crossing', *words))
         self.assertTrue(json.loads(self._run(
             'no valid host', '--log-dir', str(LOGS), '-f', 'json')))
+        # Those of nova-scheduler are about nova, too.
+        self.assertIn('nova-no-valid-host-placement', self._run(
+            'no valid host', '--log-dir', str(LOGS), '--service', 'nova'))
+        shown, warned = self._warned('zebra', '--log-dir', str(LOGS),
+                                     '-f', 'json')
+        self.assertEqual(([], ['Nothing that is known fits this.']),
+                         (json.loads(shown), warned))
         self.assertEqual([], self.cloud.asked)
 
     def test_mistakes(self) -> None:
@@ -345,6 +352,39 @@ class AskTest(_Case):
         self.assertIn('no report', self._fails(
             '--report', str(LOGS / 'nova-api.log'), '--log-dir', logs,
             'why?'))
+
+    def test_words_of_a_model(self) -> None:
+        self._told({'status': 'complete', 'answer': ANSWER | {
+            'backend': 'openai', 'model': 'qwen' + HOSTILE, 'claims': [{}],
+            'dropped': [{}], 'skipped': []}})
+        shown = self._run(api.ID, 'why?')
+        self.assertIn('Written by qwen', shown)
+        self.assertNotIn('\x1b', shown)
+
+    def test_model_that_was_not_used(self) -> None:
+        self._told({'status': 'complete', 'answer': ANSWER | {'skipped': [{
+            'source': 'language model openai',
+            'reason': 'the server answers 401.'}]}})
+        self.assertIn('language model openai: the server answers 401.',
+                      self._run(api.ID, 'why?'))
+
+    def test_dry_run(self) -> None:
+        words = ('--report', self._report(), '--log-dir', str(LOGS),
+                 '--no-cache', 'what did placement answer?', '--dry-run-llm')
+        self.assertIn('asks nobody', json.loads(self._run(*words))['reason'])
+        home = self.tmp / 'home'
+        (home / '.openstack-rca').mkdir(parents=True)
+        (home / '.openstack-rca' / 'openstack-rca.conf').write_text(
+            '[llm]\nbackend = openai\nmodel = m\n'
+            'base_url = http://127.0.0.1:9/v1\n')
+        self._env('HOME', str(home))
+        told = json.loads(self._run(*words))
+        self.assertIn('what did placement answer?', str(told['body']))
+        self.assertIn('Got no allocation candidates', str(told['body']))
+        self.assertIn('No event', json.loads(self._run(
+            *words[:-2], 'zebra crossing?', '--dry-run-llm'))['reason'])
+        self.assertIn('--log-dir', self._fails(api.ID, 'why?',
+                                               '--dry-run-llm'))
 
     def test_chat(self) -> None:
         self._told({'status': 'complete', 'answer': ANSWER},
