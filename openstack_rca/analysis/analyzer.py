@@ -125,7 +125,7 @@ class Analyzer:
         processes.corroborate(findings)
         findings += changes.findings(self._store, scope, seen, findings)
         relevant = relevance.Relevance(
-            seen.templates, question.issue, self._embed)
+            self._templates(seen), question.issue, self._embed)
         errors = self._errors(scope, seen)
         busy = activity.busiest(self._store, scope, self._atlas)
         if not errors and scope.words:
@@ -171,6 +171,17 @@ class Analyzer:
         document['finished_at'] = datetime.datetime.now(
             datetime.UTC).isoformat()
         return verify.sound(report.finish(document))
+
+    @staticmethod
+    def _templates(seen: gathering.Evidence) -> dict[int, str]:
+        """Patterns of templates, the most abnormal ones first."""
+        scores: dict[int, float] = {}
+        for row in seen.samples:
+            scores[row['template']] = max(
+                float(row.get('score') or 0.0),
+                scores.get(row['template'], 0.0))
+        return dict(sorted(seen.templates.items(), key=lambda t: (
+            -scores.get(t[0], 0.0), t[0])))
 
     def _ask(self, scope: scopes.Scope) -> clouds.Inquiry | None:
         """Begin to ask the cloud; it answers while events are read."""

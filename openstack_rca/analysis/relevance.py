@@ -30,8 +30,9 @@ WEIGHTS: dict[str, float] = {'detector': 1.0, 'words': 0.5, 'meaning': 0.5}
 #: Characters of a template whose meaning counts: a traceback tells where, not
 #: what.
 _MOST_TEXT = 300
-#: Templates whose meaning is made for a question; more are rare.
-_MOST_MEANT = 512
+#: Templates whose meaning is made for a question: a hundred new ones take a
+#: second.
+_MOST_MEANT = 64
 
 #: Texts to rows of length 1.
 Embed = Callable[[Sequence[str]], Any]
@@ -40,11 +41,12 @@ Embed = Callable[[Sequence[str]], Any]
 class Relevance:
     """How well events answer a question.
 
-    :param templates: patterns of the templates that may be asked about
+    :param templates: patterns of the templates that may be asked about, the
+        most abnormal first
     :param issue: the question in words
     :param embed: gives the meaning of texts, None in fast mode
     :param weights: see :data:`WEIGHTS`
-    :param most: so many templates are given a meaning
+    :param most: so many templates, the first ones, are given a meaning
     """
 
     def __init__(self, templates: Mapping[int, str], issue: str,
