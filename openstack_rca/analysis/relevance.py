@@ -29,10 +29,10 @@ from openstack_rca.retrievers import words
 WEIGHTS: dict[str, float] = {'detector': 1.0, 'words': 0.5, 'meaning': 0.5}
 #: Characters of a template whose meaning counts: a traceback tells where, not
 #: what.
-_MOST_TEXT = 300
+_MOST_TEXT = 120
 #: Templates whose meaning is made for a question: a hundred new ones take a
 #: second.
-_MOST_MEANT = 64
+_MOST_MEANT = 48
 
 #: Texts to rows of length 1.
 Embed = Callable[[Sequence[str]], Any]
