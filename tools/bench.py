@@ -272,8 +272,10 @@ def _of_service(name: str) -> Callable[
 
 
 def analyses(folder: pathlib.Path) -> dict[str, Any]:
-    """Answer one question over a store again and again; in a process of its
-    own, so that its memory is that of the analysis."""
+    """Answer one question over a store again and again.
+
+    In a process of its own, so that its memory is that of the analysis.
+    """
     from openstack_rca import conf
     from openstack_rca.analysis import scope
     from openstack_rca.engine import local
