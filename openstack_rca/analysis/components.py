@@ -17,20 +17,11 @@ those of OpenStack's installation guide and of IANA's register.
 
 import re
 
-#: Names that ``component`` of a hypothesis can have.
-COMPONENTS = (
-    'nova-api', 'nova-conductor', 'nova-scheduler', 'nova-compute',
-    'placement', 'neutron-server', 'neutron-rpc-server', 'neutron-l2-agent',
-    'neutron-l3-agent', 'neutron-dhcp-agent', 'neutron-metadata-agent',
-    'ovn', 'cinder-api', 'cinder-scheduler', 'cinder-volume',
-    'cinder-backup', 'glance', 'keystone', 'heat-engine', 'mariadb',
-    'rabbitmq', 'memcached', 'libvirt', 'storage', 'disk', 'network', 'dns',
-    'clock', 'compute-capacity', 'client', 'other')
+from openstack_rca.events import parts
 
-CATEGORIES = (
-    'capacity', 'quota', 'connectivity', 'authentication', 'permission',
-    'configuration', 'database', 'messaging', 'storage', 'network', 'image',
-    'process_down', 'hang', 'code_defect', 'data', 'unknown')
+#: The names of reports.
+COMPONENTS = parts.COMPONENTS
+CATEGORIES = parts.CATEGORIES
 
 #: Beginnings of program names, the longest that fits counts.
 _BINARIES = {

@@ -69,6 +69,8 @@ def evaluate(conf: cfg.ConfigOpts) -> int:
     args = conf.command
     target = pathlib.Path(args.output)
     output.check_target(target)
+    if args.reliability:
+        output.check_target(pathlib.Path(args.reliability), '--reliability')
     if args.codemap and not os.path.isdir(args.codemap):
         raise exception.InvalidInput(
             reason=f'--codemap {args.codemap} is not a folder.')

@@ -26,25 +26,16 @@ from typing import Any
 import yaml
 
 from openstack_rca import exception
+from openstack_rca.events import parts
 from openstack_rca.events import schema
 from openstack_rca.knowledge import patterns
 
 #: Names of parts that a signature can blame; those of reports.
-COMPONENTS = (
-    'nova-api', 'nova-conductor', 'nova-scheduler', 'nova-compute',
-    'placement', 'neutron-server', 'neutron-rpc-server', 'neutron-l2-agent',
-    'neutron-l3-agent', 'neutron-dhcp-agent', 'neutron-metadata-agent',
-    'ovn', 'cinder-api', 'cinder-scheduler', 'cinder-volume',
-    'cinder-backup', 'glance', 'keystone', 'heat-engine', 'mariadb',
-    'rabbitmq', 'memcached', 'libvirt', 'storage', 'disk', 'network', 'dns',
-    'clock', 'compute-capacity', 'client', 'other')
+COMPONENTS = parts.COMPONENTS
 #: The part whose process logged the record.
 REPORTER = 'reporter'
 #: Kinds of fault; those of reports.
-CATEGORIES = (
-    'capacity', 'quota', 'connectivity', 'authentication', 'permission',
-    'configuration', 'database', 'messaging', 'storage', 'network', 'image',
-    'process_down', 'hang', 'code_defect', 'data', 'unknown')
+CATEGORIES = parts.CATEGORIES
 #: What two records of an order or an absence have in common.
 SAME = ('request', 'host', 'process', 'resource')
 LEVELS = {'DEBUG': 10, 'INFO': 20, 'WARNING': schema.WARNING,

@@ -179,6 +179,13 @@ class CommandTest(base.TestCase):
         self.assertRegex(told, r'component hit@1 +0\.000')
         self.assertEqual(before, (self.tmp / 'out.jsonl').read_text())
 
+    def test_no_place_for_the_diagram(self) -> None:
+        # Said before the cases are predicted, not after.
+        _, told = self._run('--reliability', str(self.tmp / 'no' / 'x.svg'),
+                            status=1)
+        self.assertIn('--reliability', told)
+        self.assertFalse((self.tmp / 'out.jsonl').exists())
+
     def test_broken_truth(self) -> None:
         self._truth('{')
         _, told = self._run(status=1)
