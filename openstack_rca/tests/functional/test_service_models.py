@@ -132,9 +132,12 @@ class TestModels(service_case.ServiceCase):
         time.sleep(2)
         self.ask('DELETE', f'/v1/models/{found}', 204)
         self.ask('GET', f'/v1/models/{found}', 404)
-        self.wait_for('its process is ended', lambda: not set(
-            stopped) & set(engine.processes('worker')))
+        # The one that measures models was stopped as well, and stays.
+        self.wait_for('its process is ended', lambda: set(stopped) - set(
+            engine.processes('worker')))
         self.assertEqual(set(), self._versions())
+        engine.melt([pid for pid in stopped
+                     if pid in engine.processes('worker')])
         # The next one is trained.
         self._train()
 
