@@ -16,20 +16,30 @@
 DATASET is one that ``evaluate retrieval`` reads, DIR what its --all-output
 kept. A thousand documents are embedded; then the embeddings that were kept,
 each several times with a little noise, are made a hundred thousand, which are
-searched by the index that so many get, and by one that compares all.
+searched by the index that so many get, and by one that compares all. At last
+the recording in ``examples/`` is analysed in mode full with and without
+looking for what is known, by turns; the documents and the signatures are what
+is known.
 """
 
 import argparse
 import pathlib
 import resource
+import shutil
 import statistics
+import tempfile
 import time
 
 import faiss
 import numpy as np
 
+from openstack_rca import conf
+from openstack_rca.analysis import scope
 from openstack_rca.detectors import meaning
+from openstack_rca.engine import local
+from openstack_rca.engine import shelf
 from openstack_rca.evaluation import retrieval
+from openstack_rca.knowledge import entries
 from openstack_rca.retrievers import faiss as retriever
 from openstack_rca.retrievers import vectors
 
@@ -38,6 +48,9 @@ VECTORS = 100_000
 QUESTIONS = 500
 MOST = 10
 NOISE = 0.02
+TURNS = 15
+EXAMPLE = (pathlib.Path(__file__).resolve().parent.parent / 'examples'
+           / 'no-valid-host' / 'logs')
 
 
 def ask(index, rows):
@@ -49,6 +62,44 @@ def ask(index, rows):
         took.append(time.perf_counter() - begin)
         found.append(set(places[0].tolist()))
     return found, 1e3 * statistics.median(took)
+
+
+def analyse(documents, kept):
+    """What an analysis takes without and with what is known, by turns."""
+    conf.load([])
+    opened = local.open_folder(EXAMPLE, cache=False)
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name, 'index')
+        shutil.copytree(kept / 'index', folder)
+        known = shelf.Shelf(folder=folder, extra=[
+            entries.Entry(i, entries.DOCUMENT, '', text)
+            for i, text in documents.items()])
+        known.refresh()
+        known.catch_up()
+        ways = {'without': None,
+                'with': lambda report: known.add_similar(report, None)}
+        took = {way: [] for way in ways}
+        # The first turn loads what the others need.
+        for turn in range(TURNS + 1):
+            for way, opened.similar in ways.items():
+                # No question is remembered from the turn before.
+                known.search(f'turn {turn}', 1, (entries.DOCUMENT,),
+                             mode='full')
+                begin, cpu = time.perf_counter(), time.process_time()
+                report = opened.analyze(scope.Question(
+                    issue='server web-3 went to ERROR', mode='full'))
+                if turn:
+                    took[way].append((time.perf_counter() - begin,
+                                      time.process_time() - cpu))
+    kinds = sorted({s['kind'] for s in report['similar']})
+    wall, cpu = (1e3 * statistics.median(
+        b[n] - a[n] for a, b in zip(took['without'], took['with'],
+                                    strict=True)) for n in (0, 1))
+    whole = 1e3 * statistics.median(t for t, _ in took['without'])
+    print(f'analysis, told by {report["narrative"]["backend"]}: {whole:.0f} '
+          f'ms in the middle; with {len(documents):,d} documents and '
+          f'signatures {wall:+.0f} ms ({cpu:+.0f} ms of processors), median '
+          f'of {TURNS} pairs; finds {" and ".join(kinds) or "nothing"}')
 
 
 def main():
@@ -100,6 +151,7 @@ def main():
           f'ms), recall@{MOST} {recall:.3f}')
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
     print(f'memory at most: {peak} MiB')
+    analyse(documents, args.kept)
 
 
 if __name__ == '__main__':

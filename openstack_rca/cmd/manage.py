@@ -77,6 +77,8 @@ def evaluate(conf: cfg.ConfigOpts) -> int:
     _load(conf)
     if args.task == 'retrieval':
         return manage_retrieval.evaluate(args)
+    if args.task == 'ratings':
+        return manage_figures.evaluate(args)
     watch = manage_watching.wanted(args)
     learn = not watch and manage_detection.wanted(args)
     cases = dataset.read(pathlib.Path(args.dataset),
@@ -232,14 +234,16 @@ def add_command_parsers(
                     'an engine would.')
     parser.add_argument(
         'task', choices=('localization', 'detection', 'incidents',
-                         'retrieval'),
+                         'retrieval', 'ratings'),
         help='What to derive from the reports: where in the code the fault '
              'is, how abnormal the time of the case is, or which component '
              'is faulty and how; or, with questions and documents instead '
-             'of cases, what every retriever finds')
+             'of cases, what every retriever finds; or, with the file that '
+             '"labels" wrote, how right the judged reports were')
     parser.add_argument(
         'dataset', metavar='DATASET',
-        help='Folder with cases.jsonl, and CASE.tar.xz in it or in logs/')
+        help='Folder with cases.jsonl, and CASE.tar.xz in it or in logs/; '
+             'ratings: the file that "labels" wrote')
     parser.add_argument('--output', metavar='FILE', required=True,
                         help='Where the predictions go')
     parser.add_argument(
@@ -267,8 +271,8 @@ def add_command_parsers(
              'the one that is installed')
     parser.add_argument(
         '--reliability', metavar='FILE',
-        help='localization, incidents: where the reliability diagram of the '
-             'confidences goes, an SVG image')
+        help='localization, incidents, ratings: where the reliability '
+             'diagram of the confidences goes, an SVG image')
     parser.add_argument('--limit', metavar='N', type=_positive,
                         help='Only the first N cases')
     parser.add_argument('--case', metavar='ID', action='append', default=[],

@@ -9,7 +9,10 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""``openstack-rca-manage figures`` and ``labels``: what operators said."""
+"""``openstack-rca-manage figures`` and ``labels``: what operators said.
+
+``evaluate ratings`` tells how right reports were by such labels.
+"""
 
 import argparse
 from collections.abc import Callable
@@ -65,6 +68,46 @@ def labels(conf: cfg.ConfigOpts) -> int:
     causes = sum(row['cause'] is not None for row in found)
     print(text.visible(
         f'{len(found)} rated analyses, {causes} with a cause: {target}.'))
+    return 0
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Print how right judged reports were, and whether confidences hold.
+
+    :param args: the command line
+    :returns: 0
+    :raises RCAException: the labels or a file cannot be used
+    """
+    from openstack_rca.evaluation import answers
+    from openstack_rca.evaluation import charts
+    from openstack_rca.evaluation import ratings
+    from openstack_rca.evaluation import tables
+    from openstack_rca.osc import output
+    found = ratings.read(pathlib.Path(args.dataset))[:args.limit]
+    output.keep(pathlib.Path(args.output), ''.join(json.dumps({
+        'analysis_id': row['analysis_id'], 'rating': row['rating'],
+        'hypotheses': [{'component': row['component']}]
+        if row.get('component') else [],
+        'confidence': row.get('confidence')}) + '\n' for row in found))
+    if not found:
+        print('Nobody judged an analysis.')
+        return 0
+    judged = ratings.judged(found)
+    print(tables.table('ratings', {'analysis': answers.figures(judged)}))
+    parts = list(ratings.parts(found))
+    if parts:
+        print(tables.table('ratings, with the part in truth', {
+            name: answers.figures(side) for name, side in zip(
+                ('analysis', 'floor'), zip(*parts, strict=True),
+                strict=True)}))
+    print(tables.table('confidence', {
+        'analysis': answers.calibration(judged)}))
+    print(answers.diagram(judged), end='')
+    if args.reliability:
+        output.keep(pathlib.Path(args.reliability), charts.plot({
+            'ratings': [(b.stated, b.right)
+                        for b in answers.bins(judged).values()]},
+            'stated', 'right', diagonal=True), '--reliability')
     return 0
 
 

@@ -71,6 +71,24 @@ signatures, which are worded otherwise, are named by their rank instead.
         help='Past incidents and judged analyses that a report names at '
              'most.'),
     cfg.IntOpt(
+        'max_age',
+        default=0,
+        min=0,
+        max=36500,
+        help="""
+Days after which a past incident or a judged analysis is no longer named in a
+report; 0 names those of any age. Searches find it all the same, and restrict
+themselves by ``openstack rca knowledge search --since``.
+"""),
+    cfg.BoolOpt(
+        'same_service',
+        default=False,
+        help="""
+Whether a report names only past incidents and judged analyses about a service
+that it blames itself: the service of one of its causes, or a program of it. A
+report that blames nothing names those of any service.
+"""),
+    cfg.IntOpt(
         'documents',
         default=3,
         min=0,

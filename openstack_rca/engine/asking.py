@@ -17,6 +17,7 @@ the questions before it were about, or the report.
 """
 
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 import datetime
@@ -31,6 +32,8 @@ from openstack_rca.analysis import evidence as gathering
 from openstack_rca.analysis import relevance
 from openstack_rca.analysis import report as reports
 from openstack_rca.analysis import scope as scopes
+from openstack_rca.engine import voices
+from openstack_rca.events import identity
 from openstack_rca.events import schema
 from openstack_rca.knowledge import similar
 from openstack_rca.llms import narrator
@@ -67,19 +70,24 @@ _CITED = 1.0
 #: names.
 _MOST_LOUD = 200
 #: Words that ask, and say nothing of what is asked for.
-_ASKING = frozenset((
-    'why', 'what', 'how', 'who', 'where', 'did', 'do', 'doe', 'does', 'done',
-    'happen', 'happened', 'any', 'anything', 'else', 'then', 'after',
-    'afterward', 'afterwards', 'before', 'tell', 'me', 'show', 'you',
-    'could', 'would', 'should', 'about', 'were', 'been', 'had', 'more',
-    'its', 'they', 'them', 'cause', 'caus', 'because', 'see', 'seen',
-    'since', 'until', 'till', 'around', 'between', 'utc', 'no'))
+_ASKING = frozenset(words.roots(
+    'why what how who where did do does done happen happened any '
+    'anything else then after afterward afterwards before tell me show '
+    'you could would should about were been had more its they them '
+    'cause because see seen since until till around between utc no '
+    'during while time ever line'))
 #: From what was found, the report, and the question.
 Tell = Callable[[dict[str, Any], Mapping[str, Any], str], dict[str, Any]]
 
 _NUMBER = re.compile(r'E(\d+)\Z')
 #: Evidence of the report, as a question names it.
 _REFERENCE = re.compile(r'\bE\d{1,4}\b')
+#: A name, which templates do not have: it has digits, and is no number, time
+#: or identifier.
+_LITERAL = re.compile(
+    r'(?<![\w.:+-])(?=[a-z])(?!req-|e\d)[a-z][a-z_.-]*\d[\w.-]{0,60}(?<=\w)'
+    r'(?![\w:])', re.IGNORECASE)
+_MOST_LITERALS = 3
 
 
 def ask(store: stores.Store, report: Mapping[str, Any], question: str,
@@ -102,24 +110,30 @@ def ask(store: stores.Store, report: Mapping[str, Any], question: str,
     :raises InvalidInput: the question contradicts itself
     """
     begin = time.perf_counter()
-    own = scopes.resolve(scopes.Question(issue=question), store)
+    said_by = voices.find(question, store)
+    own = scopes.resolve(scopes.Question(issue=said_by.question), store)
     scope = _scope(store, report, own, before)
     named = bool(own.requests or own.resources)
-    bare = not (named or before or set(words.roots(question)) - _ASKING)
+    bare = not (named or before or said_by
+                or set(words.roots(question)) - _ASKING)
     cited = _cited(store, _meant(report, question, own, bare))
-    rows = _events(store, scope, question, own, cited, embed)
+    if said_by and not _REFERENCE.search(question):
+        cited = [row for row in cited if said_by.allows(row)]
+    rows = _events(store, scope, said_by, own, cited, embed,
+                   _first_seen(report))
     evidence = _numbered(rows, report, most * 2 // 3)
     left = most - sum(len(item['text']) for item in evidence)
     known = []
     for number, found in enumerate((
-            f for f in search(essence(question), _MOST_KNOWN)
+            f for f in search(essence(said_by.rest), _MOST_KNOWN)
             if f.score >= _LEAST_KNOWN), 1):
         item = similar.described(found, min(_MOST_TEXT, max(0, left)))
         left -= len(item['text'])
         known.append({'number': f'K{number}', **item})
     return tell({
         'text': told(evidence, known, _first(report)
-                     if bare and not (own.since or own.until) else None),
+                     if bare and not (own.since or own.until) else None,
+            said_by.told()),
         'backend': 'none',
         'evidence': evidence, 'knowledge': known,
         'scope': {
@@ -231,19 +245,36 @@ def _cited(store: stores.Store, pieces: Sequence[Mapping[str, Any]]
             if (row['source'], row['line']) in places]
 
 
-def _events(store: stores.Store, scope: scopes.Scope, question: str,
-            own: scopes.Scope, cited: Sequence[dict[str, Any]],
-            embed: relevance.Embed | None) -> list[dict[str, Any]]:
+def _first_seen(report: Mapping[str, Any]) -> datetime.datetime | None:
+    """When the likeliest cause of a report is seen first."""
+    proof = set(_first(report).get('evidence') or ())
+    return min((moment for item in report.get('evidence') or ()
+                if item.get('id') in proof
+                and (moment := _moment(item.get('timestamp')))),
+               default=None)
+
+
+def _events(store: stores.Store, scope: scopes.Scope,
+            said_by: voices.Voices, own: scopes.Scope,
+            cited: Sequence[dict[str, Any]], embed: relevance.Embed | None,
+            onset: datetime.datetime | None) -> list[dict[str, Any]]:
     """The events that answer a question, the best first.
 
     :param scope: what it is about
+    :param said_by: whose events it asks for
     :param own: what the question itself says of that; where it names
         nothing, only what fits its words counts
     :param cited: events of the report that it means
+    :param onset: what is near to it is told first, where no time is asked for
     """
+    question = said_by.rest
     named = bool(own.requests or own.resources)
     patterns = dict(store.templates().select(
         'template', 'pattern').iter_rows())
+    if said_by:
+        theirs = store.narrow(said_by.query()).select(
+            'template').unique().collect()['template']
+        patterns = {t: patterns[t] for t in theirs if t in patterns}
     asked = set(words.roots(question)) - _ASKING
     fit = relevance.Relevance(patterns, ' '.join(sorted(asked)))
     ordered = sorted(patterns, key=lambda t: -fit.of({'template': t}))
@@ -261,22 +292,36 @@ def _events(store: stores.Store, scope: scopes.Scope, question: str,
             and (own.until is None or row['timestamp'] <= own.until)}
     for requests, resources in ((scope.requests, ()), ((), scope.resources)):
         if requests or resources:
-            for row in store.query(stores.Query(
+            for row in store.query(said_by.query(
                     since=scope.since, until=scope.until, limit=_MOST_READ,
                     requests=requests, resources=resources)).iter_rows(
                         named=True):
                 # "Why?" is about what went wrong there.
                 if row['template'] in fitting or (
                         (named or not asked and not cited)
-                        and _telling(row)):
+                        and (_telling(row) or said_by)):
                     rows.setdefault((row['source'], row['line']),
                                     row | {'related': True})
-    for row in _loud(store, question, own, not asked).iter_rows(named=True):
+    for row in _naming(store, scope, said_by, own):
+        if row['template'] in fitting or said_by or (
+                row['level'] >= schema.WARNING):
+            rows.setdefault((row['source'], row['line']),
+                            row | {'related': True})
+    for row in _loud(store, question, own,
+                     not asked and not said_by).iter_rows(named=True):
         rows.setdefault((row['source'], row['line']),
                         row | {'related': True})
+    # A time that is told is the middle of what is looked at.
+    middle = (own.since + (own.until - own.since) / 2
+              if own.since and own.until else
+              own.since or onset if said_by else None)
+    if said_by and not asked and not named:
+        for row in _all_of(store, scope, said_by, middle):
+            rows.setdefault((row['source'], row['line']),
+                            row | {'related': False, 'theirs': True})
     wanted = tuple(t for t in ordered if t in fitting)[:_MOST_TEMPLATES]
     if wanted:
-        frame = store.narrow(stores.Query(
+        frame = store.narrow(said_by.query(
             since=scope.since, until=scope.until, templates=wanted)).filter(
                 pl.col('timestamp').is_not_null())
         for row in frame.sort('timestamp', 'source', 'line').group_by(
@@ -285,9 +330,7 @@ def _events(store: stores.Store, scope: scopes.Scope, question: str,
             rows.setdefault((row['source'], row['line']),
                             row | {'related': False})
 
-    # A time that is told is the middle of what is looked at.
-    middle = (own.since + (own.until - own.since) / 2
-              if own.since and own.until else datetime.datetime.min)
+    start = middle or datetime.datetime.min
 
     def rank(row: dict[str, Any]) -> tuple[
             float, datetime.timedelta, str, int]:
@@ -296,7 +339,7 @@ def _events(store: stores.Store, scope: scopes.Scope, question: str,
             _NAMED if row['related'] else 0.0) + (
             _CITED if row.get('cited') else 0.0)
         moment = row['timestamp']
-        far = abs(moment - middle) if moment else datetime.timedelta.max
+        far = abs(moment - start) if moment else datetime.timedelta.max
         return -score, far, row['source'], row['line']
 
     chosen: list[dict[str, Any]] = []
@@ -324,6 +367,37 @@ def _loud(store: stores.Store, question: str, own: scopes.Scope,
     return store.query(stores.Query(
         since=own.since, until=own.until, services=services,
         level=schema.WARNING if timed else schema.ERROR, limit=_MOST_LOUD))
+
+
+def _naming(store: stores.Store, scope: scopes.Scope,
+            said_by: voices.Voices,
+            own: scopes.Scope) -> Iterator[dict[str, Any]]:
+    """Events that say a name of the question, such as that of a host."""
+    names = [name for name in dict.fromkeys((
+        *said_by.others, *(_LITERAL.findall(said_by.rest) if said_by else ())))
+        if name not in own.names and not identity.find_uuids(name)]
+    for name in names[:_MOST_LITERALS]:
+        frame = store.narrow(said_by.query(
+            since=scope.since, until=scope.until)).filter(
+                pl.col('text').str.contains(
+                    rf'(?i)(?:^|[^\w.\-]){pl.escape_regex(name)}'
+                    r'(?:[^\w\-]|$)'))
+        yield from frame.sort('timestamp', 'source', 'line').head(
+            _MOST_LOUD).collect().iter_rows(named=True)
+
+
+def _all_of(store: stores.Store, scope: scopes.Scope,
+            said_by: voices.Voices, middle: datetime.datetime | None
+            ) -> list[dict[str, Any]]:
+    """What somebody logged: what is loud, and what is near in time."""
+    frame = store.narrow(said_by.query(
+        since=scope.since, until=scope.until))
+    far = (pl.col('timestamp') - pl.lit(
+        middle or datetime.datetime.min, pl.Datetime('us'))).abs()
+    loud = pl.col('level') >= schema.WARNING
+    return [row for part in (frame.filter(loud), frame.filter(~loud))
+            for row in part.sort(far, 'source', 'line', nulls_last=True).head(
+                _MOST_LOUD).collect().iter_rows(named=True)]
 
 
 def _telling(row: Mapping[str, Any]) -> bool:
@@ -368,19 +442,21 @@ def _numbered(rows: Sequence[Mapping[str, Any]], report: Mapping[str, Any],
             'score': round(row['fits'], 3),
             'why': 'the report cites it' if row.get('cited')
             else 'concerns what the question is about' if row['related']
+            else 'logged by what the question names' if row.get('theirs')
             else 'fits the words of the question'})
     return made
 
 
 def told(evidence: Sequence[Mapping[str, Any]],
          known: Sequence[Mapping[str, Any]],
-         first: Mapping[str, Any] | None = None) -> str:
+         first: Mapping[str, Any] | None = None, who: str = '') -> str:
     """An answer without a language model: what was found, and nothing else.
 
     :param evidence: events, the best first
     :param known: entries of what is known, the best first
     :param first: the likeliest cause of the report, where the question asks
         for it
+    :param who: whose events the question asks for, where it says so
     :returns: sentences that name what they stand on
     """
     lines = []
@@ -393,10 +469,12 @@ def told(evidence: Sequence[Mapping[str, Any]],
     if evidence:
         lines.append('The logs say to this:')
         for item in sorted(evidence, key=lambda e: e['timestamp'] or ''):
-            who = ' on '.join(filter(None, (
+            speaker = ' on '.join(filter(None, (
                 item['binary'] or item['service'], item['host'])))
-            lines.append(f'- {_clock(item["timestamp"])}{who}: '
+            lines.append(f'- {_clock(item["timestamp"])}{speaker}: '
                          f'{item["message"]} [{item["id"]}]')
+    elif who:
+        lines.append(f'Nothing that was logged {who} fits the question.')
     if known:
         lines.append('What is known:')
         for item in known:

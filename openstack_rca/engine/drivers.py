@@ -9,51 +9,14 @@
 # WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
 # License for the specific language governing permissions and limitations
 # under the License.
-"""Drivers by their names."""
-
-from importlib import metadata
-from typing import Any
-
-from stevedore import driver
-from stevedore import exception as driver_exceptions
-from stevedore import extension
+"""Drivers by their names, and the one of the configuration for models."""
 
 from openstack_rca import conf
-from openstack_rca import exception
+from openstack_rca import drivers
 from openstack_rca.models import base as models
 
-
-def check(namespace: str, names: list[str]) -> None:
-    """Make sure that there are drivers, and import none of them.
-
-    :param namespace: entry point namespace
-    :param names: what has to be there
-    :raises DriverNotFound: there is none of a name
-    """
-    known = {point.name for point in metadata.entry_points(group=namespace)}
-    for name in names:
-        if name not in known:
-            raise exception.DriverNotFound(
-                name=name, namespace=namespace,
-                known=', '.join(sorted(known)) or 'none; is the package '
-                'installed?')
-
-
-def load(namespace: str, name: str) -> Any:
-    """The class of a driver.
-
-    :param namespace: entry point namespace, such as ``openstack_rca.stores``
-    :param name: name of the driver
-    :raises DriverNotFound: there is none of that name
-    """
-    try:
-        return driver.DriverManager(namespace, name).driver
-    except driver_exceptions.NoMatches as error:
-        known = extension.ExtensionManager(namespace).names()
-        raise exception.DriverNotFound(
-            name=name, namespace=namespace,
-            known=', '.join(sorted(known)) or 'none; is the package '
-            'installed?') from error
+check = drivers.check
+load = drivers.load
 
 
 def model_store() -> models.Store:

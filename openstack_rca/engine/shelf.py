@@ -212,6 +212,7 @@ class Shelf:
     def search(self, question: str, limit: int, kinds: Collection[str] = (),
                *, project_id: str | None = None, mode: str = 'fast',
                service: str | None = None,
+               services: Collection[str] = (),
                since: datetime.datetime | None = None,
                until: datetime.datetime | None = None) -> list[
                    similar.Found]:
@@ -224,6 +225,7 @@ class Shelf:
             there
         :param mode: ``fast`` by words, ``full`` by the configured driver
         :param service: only about this service, or one of its programs
+        :param services: only about one of these; about any where empty
         :param since: only what was written down then or later, UTC without
             a zone; signatures have no time
         :param until: only what was written down then or earlier
@@ -234,6 +236,7 @@ class Shelf:
                 if (e.project_id is None or e.project_id == project_id)
                 and (not kinds or e.kind in kinds)
                 and (service is None or e.about(service))
+                and (not services or any(map(e.about, services)))
                 and (since is None or e.written and e.written >= since)
                 and (until is None or e.written and e.written <= until)}
             ranked: list[base.Hit] = []
@@ -293,6 +296,12 @@ class Shelf:
         settings = conf.CONF.retrieval
         begin = time.perf_counter()
         mode = report.get('mode') or 'fast'
+        past: dict[str, Any] = {}
+        if settings.max_age:
+            past['since'] = datetime.datetime.now(datetime.UTC).replace(
+                tzinfo=None) - datetime.timedelta(days=settings.max_age)
+        if settings.same_service:
+            past['services'] = similar.services(report)
 
         def search(question: str, limit: int,
                    kinds: Collection[str] = ()) -> list[similar.Found]:
@@ -300,7 +309,8 @@ class Shelf:
             # records: meaning adds nothing to them but the time it takes.
             return self.search(
                 question, limit, kinds, project_id=project_id,
-                mode=mode if set(kinds) == {entries.DOCUMENT} else 'fast')
+                mode=mode if set(kinds) == {entries.DOCUMENT} else 'fast',
+                **past if kinds == similar.PAST else {})
 
         similar.add(
             report, search, threshold=settings.threshold,

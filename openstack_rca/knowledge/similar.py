@@ -96,6 +96,18 @@ def add(report: dict[str, Any], search: Search, *, threshold: float,
         shown(f) for f in found if (f.entry.kind, f.entry.id) not in named]
 
 
+def services(report: Mapping[str, Any]) -> set[str]:
+    """What a report is about: the parts that it blames, and their services.
+
+    What was learned of a part is about the part, not about its service.
+
+    :param report: the document
+    """
+    blamed = {str(h['component']) for h in report.get('hypotheses') or ()
+              if h.get('component')}
+    return blamed | {part.partition('-')[0] for part in blamed}
+
+
 def shown(found: Found) -> dict[str, Any]:
     """What a report says of something similar."""
     entry = found.entry

@@ -26,11 +26,9 @@ import time
 from typing import Any
 
 from oslo_log import log as logging
-from stevedore import driver
-from stevedore import exception as driver_exceptions
-from stevedore import extension
 
 from openstack_rca import conf
+from openstack_rca import drivers
 from openstack_rca import exception
 from openstack_rca.llms import base
 from openstack_rca.llms import budget
@@ -334,16 +332,7 @@ def load(name: str) -> Any:
     :param name: of the configuration
     :raises DriverNotFound: there is none of that name
     """
-    if name == NONE:
-        return none.Plain
-    try:
-        return driver.DriverManager(NAMESPACE, name).driver
-    except driver_exceptions.NoMatches as error:
-        known = extension.ExtensionManager(NAMESPACE).names()
-        raise exception.DriverNotFound(
-            name=name, namespace=NAMESPACE,
-            known=', '.join(sorted(known)) or 'none; is the package '
-            'installed?') from error
+    return none.Plain if name == NONE else drivers.load(NAMESPACE, name)
 
 
 def _settings() -> base.Settings:

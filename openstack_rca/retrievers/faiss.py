@@ -131,6 +131,8 @@ class FaissRetriever(base.Retriever):
         self._index: Any = None
         self._spread: Spread | None = None
         self._vectors: vectors.Vectors | None = None
+        # Lines of the last question, which is often asked again at once.
+        self._lines: dict[str, np.ndarray] = {}
 
     @property
     def _path(self) -> pathlib.Path | None:
@@ -205,11 +207,26 @@ class FaissRetriever(base.Retriever):
                  if line.strip()][:_MOST_LINES]
         if self._spread is None or not self._ids or not lines:
             return None
-        embed, _width = _embedder(self._model)
         # Each line says something of its own.
-        asked: np.ndarray = self._spread(embed(lines)).sum(0, keepdims=True)
+        asked: np.ndarray = self._spread(self._meant(lines)).sum(
+            0, keepdims=True)
         asked /= max(1e-9, float(np.linalg.norm(asked)))
         return asked
+
+    def _meant(self, lines: list[str]) -> np.ndarray:
+        """Embeddings of the lines of a question."""
+        known = self._lines
+        new = [line for line in dict.fromkeys(lines) if line not in known]
+        if new:
+            from openstack_rca.detectors import training
+            embed, _width = _embedder(self._model)
+            # So few lines: where others want the processors as well, threads
+            # wait for each other longer than they work.
+            with training.one_thread():
+                made = embed(new)
+            known = known | dict(zip(new, made, strict=True))
+        self._lines = {line: known[line] for line in lines}
+        return np.array([known[line] for line in lines], np.float32)
 
     def scores(self, question: str,
                wanted: Collection[str]) -> dict[str, float]:

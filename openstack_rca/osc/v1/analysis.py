@@ -142,7 +142,7 @@ class DeleteAnalysis(base.RCACommand):
 
 
 class RateAnalysis(base.RCACommand):
-    """Say whether an analysis was right
+    """Say whether an analysis was right.
 
     Every user has one judgement of an analysis; a new one replaces it.
     """

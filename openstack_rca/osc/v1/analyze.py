@@ -22,7 +22,7 @@ from openstack_rca.osc.v1 import base
 
 
 class Analyze(base.DocumentCommand):
-    """Find the root cause of a problem in logs, with the lines that prove it
+    """Find the root cause of a problem in logs, with the lines that prove it.
 
     The root cause analysis service of the cloud answers, from the logs that
     its engines read. With --log-dir the logs of a folder are read instead,
@@ -56,8 +56,9 @@ class Analyze(base.DocumentCommand):
                  'you alone')
         parser.add_argument(
             '--dry-run-llm', action='store_true',
-            help='Print what would be sent to the language model of the '
-                 'configuration, as JSON, and send nothing; with --log-dir')
+            help='Of a folder of logs: print what would be sent to the '
+                 'language model of the configuration, as JSON, and send '
+                 'nothing')
         group = base.add_wait_options(parser)
         group.add_argument(
             '--incident', action='store_true',

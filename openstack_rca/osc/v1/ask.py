@@ -120,7 +120,7 @@ class _Questions(base.DocumentCommand):
 
 
 class Ask(_Questions):
-    """Ask something about an analysis
+    """Ask something about an analysis.
 
     The logs and what is known are searched again for what the question
     names and says. The answer stands on what was found there.
@@ -133,8 +133,9 @@ class Ask(_Questions):
                             help='What else you want to know')
         parser.add_argument(
             '--dry-run-llm', action='store_true',
-            help='Print what would be sent to the language model of the '
-                 'configuration, as JSON, and send nothing; with --log-dir')
+            help='Of a folder of logs: print what would be sent to the '
+                 'language model of the configuration, as JSON, and send '
+                 'nothing')
         # Otherwise what stands before an option would be the question.
         parser.parse_args = (  # type: ignore[method-assign]
             parser.parse_intermixed_args)
@@ -154,7 +155,7 @@ class Ask(_Questions):
 
 
 class Chat(_Questions):
-    """Ask about an analysis, one question after the other
+    """Ask about an analysis, one question after the other.
 
     Each line is a question; an empty one is passed over. "exit" or the end
     of the input ends it.

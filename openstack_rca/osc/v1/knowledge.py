@@ -56,7 +56,7 @@ _LONGEST_LINE = 4 << 20
 
 
 class ImportKnowledge(base.RCACommand):
-    """Import documents and backups
+    """Import documents and backups.
 
     Documents are RST, Markdown, HTML and text; of a folder all of these are
     taken, such as the documentation of OpenStack or your runbooks. A file
@@ -332,7 +332,7 @@ class DeleteKnowledge(base.RCACommand):
 
 
 class SearchKnowledge(base.Lister):
-    """Find what is known about something like this
+    """Find what is known about something like this.
 
     The service looks at the documents, resolved incidents and judged
     analyses of the project, and at signatures of known failures. With

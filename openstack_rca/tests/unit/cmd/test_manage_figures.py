@@ -110,6 +110,44 @@ incidents                           0          median
         self._run('labels', '--output', str(self.file), '--days', '0')
         self.assertEqual('', self.file.read_text())
 
+    def test_labels_are_evaluated(self) -> None:
+        self._fill()
+        self._run('labels', '--output', str(self.file))
+        status, told, error = self._run(
+            'evaluate', 'ratings', str(self.file), '--output',
+            str(self.tmp / 'judged'), '--reliability',
+            str(self.tmp / 'diagram.svg'))
+        self.assertEqual((0, ''), (status, error))
+        self.assertRegex(told, r'(?m)^cause hit@1 +0.500 ')
+        self.assertRegex(told, r'(?m)^cases +2$')
+        self.assertRegex(told, r'(?m)^share answered +')
+        self.assertIn('<svg', (self.tmp / 'diagram.svg').read_text())
+        self.assertEqual(['wrong', 'right'], [
+            json.loads(line)['rating'] for line in
+            (self.tmp / 'judged').read_text().splitlines()])
+
+    def test_labels_that_are_none(self) -> None:
+        self.file.write_text('\n')
+        wanted = ('evaluate', 'ratings', str(self.file), '--output',
+                  str(self.tmp / 'judged'))
+        self.assertEqual((0, 'Nobody judged an analysis.\n', ''),
+                         self._run(*wanted))
+        for text in ('x', '[]', '{}', '[' * 100000,
+                     '{"analysis_id": "a", "rating": "nice"}',
+                     '{"analysis_id": "a", "rating": ["right"]}',
+                     '{"analysis_id": "a", "rating": "right", '
+                     '"confidence": 7}',
+                     '{"analysis_id": "a", "rating": "right", '
+                     '"component": 7}'):
+            self.file.write_text('\n' + text)
+            status, _told, error = self._run(*wanted)
+            self.assertEqual(1, status)
+            self.assertIn('line 2 is no label', error)
+        self.file.write_bytes(b'\xff')
+        self.assertIn('it is no text', self._run(*wanted)[2])
+        self.file.unlink()
+        self.assertIn('No such file', self._run(*wanted)[2])
+
     def test_what_cannot_be_done(self) -> None:
         status, told, error = self._run(
             'labels', '--output', str(self.tmp / 'none' / 'labels'))

@@ -138,6 +138,52 @@ class TestAsk(base.TestCase):
         self.assertIn('Got no allocation candidates', found)
         self.assertNotIn('DHCP', found)
 
+    def who(self, answer: dict[str, Any]) -> set[tuple[str, str]]:
+        """Programs and hosts that an answer stands on."""
+        return {(e['binary'], e['host']) for e in answer['evidence']}
+
+    def test_program_and_host_that_a_question_names(self) -> None:
+        answer = self.ask('what did nova-compute on cmp1 log?')
+        self.assertEqual({('nova-compute', 'cmp1')}, self.who(answer))
+        self.assertEqual({'logged by what the question names'},
+                         {item['why'] for item in answer['evidence']})
+        # What is loud, and what was logged when the cause was seen.
+        self.assertIn('WARNING', {e['level'] for e in answer['evidence']})
+        first = min(e['timestamp'] for e in self.report['evidence']
+                    if e['id'] in self.report['hypotheses'][0]['evidence'])
+        self.assertTrue(any(e['timestamp'][:16] == first[:16]
+                            for e in answer['evidence']))
+        self.assertEqual({'cmp2'}, {host for _, host in self.who(
+            self.ask('what happened on cmp2?'))})
+
+    def test_program_and_words(self) -> None:
+        answer = self.ask('what did neutron-api log about ports?')
+        self.assertEqual({'neutron-api'}, {
+            name for name, _ in self.who(answer)})
+        self.assertIn('port', self.texts(answer).lower())
+
+    def test_level_that_a_question_names(self) -> None:
+        answer = self.ask('did neutron log an error?')
+        self.assertEqual([], answer['evidence'])
+        self.assertEqual('Nothing that was logged by neutron as ERROR or '
+                         'worse fits the question.', answer['text'])
+        found = self.ask('did nova log an error?')['evidence']
+        self.assertTrue(found)
+        self.assertEqual({('nova', 'ERROR')}, {
+            (item['service'], item['level']) for item in found})
+        self.assertEqual({'WARNING'}, {item['level'] for item in self.ask(
+            'show me the warnings of nova-scheduler')['evidence']})
+
+    def test_what_a_program_says_of_a_host(self) -> None:
+        answer = self.ask('what did nova-compute log about cmp2?')
+        self.assertTrue(answer['evidence'])
+        self.assertEqual({'nova-compute'}, {
+            name for name, _ in self.who(answer)})
+        for item in answer['evidence']:
+            self.assertIn('cmp2', item['text'] + item['message'])
+        self.assertEqual([], self.ask(
+            'what did nova-compute log about cmp9?')['evidence'])
+
     def test_time_alone(self) -> None:
         answer = self.ask('what happened since 2026-11-21 05:08:15?',
                           scope={})

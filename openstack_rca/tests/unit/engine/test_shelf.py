@@ -212,6 +212,34 @@ class TestSearch(TestCase):
         made.add_similar(report, MINE)
         self.assertEqual([], report['similar'])
 
+    def test_what_is_old_or_about_another_service_is_not_similar(self) -> None:
+        report: dict[str, Any] = {
+            'verdict': 'cause_found', 'mode': 'fast', 'hypotheses': [
+                {'cause': 'rabbit is full of carrots',
+                 'component': 'nova-compute'}, {'cause': 'a disk'}]}
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        for name, days, service in (
+                ('new', 1, 'cinder-volume'), ('old', 40, 'nova-compute'),
+                ('kin', 2, 'nova-api'), ('none', 3, None)):
+            self.table.put(name, 'nova-compute: rabbit is full of carrots',
+                           kind='incident', service=service,
+                           written=now - datetime.timedelta(days=days))
+        self.table.put('rst', 'rabbit is full of carrots',
+                       written=now - datetime.timedelta(days=900))
+        made = self.made()
+        self.config('retrieval', threshold=0.3)
+        for wanted, settings in (
+                ({'new', 'old', 'kin', 'none'}, {}),
+                ({'new', 'kin', 'none'}, {'max_age': 30}),
+                ({'old', 'kin'}, {'max_age': 0, 'same_service': True}),
+                ({'kin'}, {'max_age': 30, 'same_service': True})):
+            self.config('retrieval', **settings)
+            made.add_similar(report, MINE)
+            # Documents have no age.
+            self.assertEqual(wanted | {'rst'}, {
+                s['id'] for s in report['similar']})
+            report['similar'] = []
+
 
 class Slow(retrievers.Retriever):
     """A driver that finds nothing."""

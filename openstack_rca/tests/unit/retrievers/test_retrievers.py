@@ -148,6 +148,19 @@ class FaissTest(base.TestCase):
         self.assertEqual(self.path.stat().st_size, health.bytes)
         self.assertEqual(6, len(self.asked))
 
+    def test_lines_of_a_question_are_embedded_once(self) -> None:
+        made = faiss.FaissRetriever()
+        made.fill({'a': 'rabbit', 'b': 'disk'})
+        self.asked.clear()
+        first = made.search('rabbit\ndisk\nrabbit', 2)
+        made.scores('rabbit\ndisk\nrabbit', ['a'])
+        self.assertEqual(['rabbit', 'disk'], self.asked)
+        # Lines that the next one has, too, are known; others are forgotten.
+        made.search('rabbit\nfull', 2)
+        made.search('disk', 2)
+        self.assertEqual(['rabbit', 'disk', 'full', 'disk'], self.asked)
+        self.assertEqual(first, made.search('rabbit\ndisk\nrabbit', 2))
+
     def test_damage_is_said_and_mended(self) -> None:
         made(faiss.FaissRetriever, self.tmp / 'index')
         whole = self.path.read_bytes()
