@@ -329,10 +329,17 @@ def bench_detect(data: pathlib.Path | None) -> list[list[str]]:
     return rows
 
 
+def bench_tail(data: pathlib.Path | None) -> list[list[str]]:
+    """Logs that are followed while they are written and rotated."""
+    import bench_tail as tail
+    rows: list[list[str]] = tail.bench_tail(data)
+    return rows
+
+
 BENCHES: dict[str, Callable[[pathlib.Path | None], list[list[str]]]] = {
     'ingest': bench_ingest, 'flat': bench_flat, 'analyze': bench_analyze,
     'help': bench_help, 'detect': bench_detect,
-    'million': bench_million,
+    'million': bench_million, 'tail': bench_tail,
     'service': _of_service('bench_service'),
     'list': _of_service('bench_list'), 'soak': _of_service('bench_soak')}
 

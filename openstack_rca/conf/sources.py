@@ -26,8 +26,8 @@ OPTIONS = (
         'log_dirs',
         default={},
         help="""
-Folders of logs, log files or tar archives of logs on the host of the engine,
-each with the name that users of the API see.
+Folders of logs, log files, tar archives of logs and journals on the host of
+the engine, each with the name that users of the API see.
 
 Possible values:
 
@@ -35,11 +35,14 @@ Possible values:
   ``control:/var/log,network:/srv/logs/network``. A name has at most 64
   letters, digits, dots, dashes and underscores. Paths with a comma can not
   be given; make a symbolic link.
+* ``name:journal:`` for the journal of the host, ``name:journal:/path`` for one
+  in a folder. They are read by ``journalctl``.
 * Empty (default): the engine reads nothing, and says so at its start.
 
 Related options:
 
 * The options of ``[limits]`` bound what is read.
+* The options of ``[store]`` say how long it is kept.
 """),
     cfg.FloatOpt(
         'interval',
@@ -47,7 +50,9 @@ Related options:
         min=0.1,
         max=3600.0,
         help="""
-Seconds between two looks for what is new in the folders.
+Seconds between two looks for what is new in the folders, where the kernel
+does not tell of it: on network file systems, and when it has no watches left.
+Otherwise new lines are read within a second.
 """),
     cfg.StrOpt(
         'timezone',

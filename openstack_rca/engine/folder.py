@@ -43,7 +43,8 @@ _MOST_PIECES = 32
 
 LOG = logging.getLogger(__name__)
 
-_NOTES = 'skipped.json'
+#: Beside a store, what was not read.
+NOTES = 'skipped.json'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +80,7 @@ def refresh(path: pathlib.Path, store: stores.Store, timezone: str = 'UTC',
         max_ratio=limits.max_ratio, max_members=limits.max_members,
         max_files=limits.max_files)
     units = source.units()
-    notes = _read_notes(store.path)
+    notes = read_notes(store.path)
     changed = _changed(units, store, notes)
     resumes = _grown(source, changed, store)
     if changed:
@@ -134,36 +135,12 @@ def _grown(source: sources.Source, changed: list[sources.Unit],
         record = records.get(unit.source)
         if (record is not None and record.fingerprint
                 and record.pieces < _MOST_PIECES
+                and record.inode == unit.inode
                 and record.fingerprint == source.fingerprint(
-                    unit, record.bytes)):
-            grown[unit.source] = record
-    if not grown:
-        return {}
-    # The last record may go on in what is new, and lines without a header
-    # are read together with the record in front of them.
-    events = store.scan().filter(pl.col('source').is_in(list(grown))).select(
-        'source', 'offset', 'line', 'lines', 'kind').sort(
-            'source', 'offset').with_columns(
-                start=pl.col('offset').filter(pl.col('kind') != 'raw')
-                .max().over('source'))
-    try:
-        tails = events.filter(pl.col('offset') >= pl.col('start')).group_by(
-            'source', maintain_order=True).agg(
-                offset=pl.col('offset').first(), line=pl.col('line').first(),
-                events=pl.len(), lines=pl.col('lines').sum(),
-                raw=pl.col('lines').filter(pl.col('kind') == 'raw').sum()
-            ).collect(engine='streaming')
-    except (OSError, pl.exceptions.PolarsError,
-            pl.exceptions.PanicException) as error:
-        LOG.warning('The cache in %s cannot be read: %s', store.path, error)
-        return {}
-    return {r['source']: ingest.Resume(r['offset'], r['line'], dataclasses
-                                       .replace(
-        grown[r['source']],
-        events=grown[r['source']].events - r['events'],
-        lines=grown[r['source']].lines - r['lines'],
-        unparsed=grown[r['source']].unparsed - r['raw']))
-        for r in tails.iter_rows(named=True)}
+                    unit, record.bytes)
+                and (resume := ingest.Resume.of(record)) is not None):
+            grown[unit.source] = resume
+    return grown
 
 
 def skipped(folder: pathlib.Path) -> list[dict[str, Any]]:
@@ -173,18 +150,19 @@ def skipped(folder: pathlib.Path) -> list[dict[str, Any]]:
     """
     return [{'source': r['source'], 'reason': r['reason'],
              'bytes': r['size']}
-            for note in _read_notes(folder).values()
+            for note in read_notes(folder).values()
             for r in note['skipped']]
 
 
-def _read_notes(folder: pathlib.Path) -> dict[str, Any]:
+def read_notes(folder: pathlib.Path) -> dict[str, Any]:
     """What was written beside the store.
 
+    :param folder: of the store
     :returns: by unit, its ``identity``, how many ``files`` were in it, and
         what was ``skipped``
     """
     try:
-        notes = json.loads((folder / _NOTES).read_text())
+        notes = json.loads((folder / NOTES).read_text())
         return {str(unit): {
             'identity': str(note['identity']), 'files': int(note['files']),
             'skipped': [{'source': str(s['source']),
@@ -218,21 +196,26 @@ def _keep_notes(store: stores.Store, notes: dict[str, Any],
         kept[unit.source] = {
             'identity': unit.identity, 'files': held[unit.source],
             'skipped': rows}
-    try:
-        _write_private(store.path / _NOTES, json.dumps(kept))
-        _write_private(store.path / USED, '')
-    except OSError as error:
-        raise exception.StoreError(
-            path=store.path, reason=error.strerror or error) from error
+    write_private(store.path / NOTES, json.dumps(kept))
+    write_private(store.path / USED, '')
     every = loose + [r for note in kept.values() for r in note['skipped']]
     return [{'source': r['source'], 'reason': r['reason'],
              'bytes': r['size']} for r in every]
 
 
-def _write_private(path: pathlib.Path, text: str) -> None:
-    """Write a file that nobody else may read, all of it or nothing."""
+def write_private(path: pathlib.Path, text: str) -> None:
+    """Write a file that nobody else may read, all of it or nothing.
+
+    :param path: in the folder of a store
+    :param text: what it is to hold
+    :raises StoreError: it cannot be written
+    """
     aside = path.with_name(f'{path.name}.partial')
-    handle = os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
-    with os.fdopen(handle, 'w', encoding='utf-8') as out:
-        out.write(text)
-    aside.rename(path)
+    try:
+        handle = os.open(aside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, 'w', encoding='utf-8') as out:
+            out.write(text)
+        aside.rename(path)
+    except OSError as error:
+        raise exception.StoreError(
+            path=path.parent, reason=error.strerror or error) from error

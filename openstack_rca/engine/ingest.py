@@ -25,6 +25,7 @@ from oslo_log import log as logging
 import polars as pl
 
 from openstack_rca.events import parser
+from openstack_rca.events import schema
 from openstack_rca.sources import base as sources
 from openstack_rca.store import base as stores
 
@@ -36,6 +37,8 @@ _SMALL = 1 << 20
 _MOST_TOGETHER = 500
 #: Rows of a segment: few enough to be held, enough for good compression.
 _SEGMENT = 250_000
+#: By so much of it, a file is known again.
+_HEAD = 4096
 
 LOG = logging.getLogger(__name__)
 
@@ -85,6 +88,40 @@ class Resume:
     line: int
     record: stores.FileRecord
 
+    @classmethod
+    def of(cls, record: stores.FileRecord) -> 'Resume | None':
+        """Where to read a file on, if that is known.
+
+        :param record: what the store says of it
+        """
+        if record.last_offset < 0:
+            return None
+        return cls(record.last_offset, record.last_line, dataclasses.replace(
+            record, events=record.events - record.last_events,
+            lines=record.lines - record.last_lines,
+            unparsed=record.unparsed - record.last_raw))
+
+    @classmethod
+    def behind(cls, record: stores.FileRecord) -> 'Resume':
+        """Where to read on one whose last record is long enough.
+
+        :param record: what the store says of it
+        """
+        return cls(record.bytes, record.lines + 1, dataclasses.replace(
+            record, last_length=-1))
+
+
+@dataclasses.dataclass
+class _Last:
+    """The last record of a file, and what follows it without a header."""
+
+    offset: int
+    line: int
+    length: int
+    events: int
+    lines: int
+    raw: int
+
 
 @dataclasses.dataclass
 class _Reading:
@@ -93,8 +130,11 @@ class _Reading:
     file: sources.LogFile
     unit: sources.Unit
     resume: Resume | None = None
+    start: int = 0
     end: int = 0
     fingerprint: str = ''
+    first: str = ''
+    final: _Last | None = None
     format: str = ''
     events: int = 0
     lines: int = 0
@@ -106,6 +146,8 @@ class _Reading:
     def __post_init__(self) -> None:
         if self.resume is not None:
             before = self.resume.record
+            self.start = self.resume.offset
+            self.first = before.first
             self.format = before.format
             self.events = before.events
             self.lines = before.lines
@@ -118,7 +160,8 @@ class _Reading:
 def ingest(source: sources.Source, units: list[sources.Unit],
            store: stores.Store, timezone: str = 'UTC',
            progress: Progress | None = None,
-           resumes: dict[str, Resume] | None = None) -> None:
+           resumes: dict[str, Resume] | None = None,
+           moving: bool = False) -> set[str]:
     """Parse files and write what they hold.
 
     :param source: where the files are
@@ -127,9 +170,13 @@ def ingest(source: sources.Source, units: list[sources.Unit],
     :param timezone: IANA name of the zone of time stamps without an offset
     :param progress: called with a stage and the share that is done
     :param resumes: by unit, where to read on those that only grew
+    :param moving: the files may be rotated meanwhile: one that is not what
+        it was is left for the next time
+    :returns: names of the units that were left
     :raises StoreError: events cannot be written
     """
     total = sum(u.size for u in units) or 1
+    left: set[str] = set()
     workers = os.cpu_count() or 1
     waiting: collections.deque[_Job] = collections.deque()
     with futures.ThreadPoolExecutor(workers) as pool, \
@@ -137,7 +184,7 @@ def ingest(source: sources.Source, units: list[sources.Unit],
         writer = _Writer(store, timezone, aside)
         done = 0
         for job, size in _jobs(source, units, timezone,
-                               resumes or {}):
+                               resumes or {}, left if moving else None):
             job.piece = pool.submit(_parse, source, job)
             waiting.append(job)
             done += size
@@ -148,18 +195,23 @@ def ingest(source: sources.Source, units: list[sources.Unit],
         while waiting:
             writer.take(waiting.popleft())
         writer.close()
+    return left
 
 
 def _jobs(source: sources.Source, units: list[sources.Unit],
-          timezone: str, resumes: dict[str, Resume]
-          ) -> Iterator[tuple[_Job, int]]:
-    """Work for the parser: small files together, large ones in pieces."""
+          timezone: str, resumes: dict[str, Resume],
+          left: set[str] | None) -> Iterator[tuple[_Job, int]]:
+    """Work for the parser: small files together, large ones in pieces.
+
+    :param left: takes the names of units that moved; None where none does
+    """
     parts: list[parser.Part] = []
     files: list[_Reading] = []
     held = stored = 0
     for unit in units:
         stored += unit.size
         resume = resumes.get(unit.source)
+        some = False
         for file, pieces in source.read_unit(
                 unit, _PIECE, resume.offset if resume else 0):
             reading = _Reading(file, unit, resume)
@@ -174,13 +226,18 @@ def _jobs(source: sources.Source, units: list[sources.Unit],
                     line += before[1].count(b'\n')
                     stored = 0
                 before = (offset, data)
+                if offset == 0:
+                    reading.first = sources.first_line(data[:_HEAD])
             if before is None:
                 continue
             part = parser.Part(before[1], origin, before[0], line)
             reading.end = before[0] + len(before[1])
             if file.source == unit.source:
                 reading.fingerprint = source.fingerprint(unit, reading.end)
-            if (line == 1 and len(part.data) <= _SMALL
+            if left is not None and _moved(source, unit, resume):
+                break
+            some = True
+            if (len(part.data) <= _SMALL and before[0] == reading.start
                     and file.kind == 'log' and part.data[:1] != b'{'):
                 if parts and (parts[0].origin.year, parts[0].origin.month
                               ) != (origin.year, origin.month):
@@ -196,8 +253,24 @@ def _jobs(source: sources.Source, units: list[sources.Unit],
                 continue
             yield _Job([part], [reading]), stored
             stored = 0
+        if left is not None and not some and not source.still(unit):
+            left.add(unit.source)
     if parts:
         yield _Job(parts, files), stored
+
+
+def _moved(source: sources.Source, unit: sources.Unit,
+           resume: Resume | None) -> bool:
+    """Whether a file is another than it was when it was opened.
+
+    What was read of it may then be of both, and counts for nothing.
+    """
+    if not source.still(unit):
+        return True
+    if resume is None or unit.container or not resume.record.fingerprint:
+        return False
+    return resume.record.fingerprint != source.fingerprint(
+        unit, resume.record.bytes)
 
 
 def _parse(source: sources.Source, job: _Job) -> list[_Parsed]:
@@ -236,6 +309,25 @@ def _origin(file: sources.LogFile, timezone: str) -> parser.Origin:
         year=moment.year, month=moment.month)
 
 
+def _lasts(events: pl.DataFrame) -> pl.DataFrame:
+    """The last record of each file, and the lines without one behind it.
+
+    :returns: ``source``, the fields of :class:`_Last`, and whether there is
+        a record at all
+    """
+    headed = pl.col('kind') != 'raw'
+    return events.select('source', 'offset', 'line', 'length', 'lines',
+                         'kind').with_columns(
+        begin=pl.col('offset').filter(headed).max().over('source')).filter(
+            pl.col('begin').is_null() | (pl.col('offset') >= pl.col('begin'))
+        ).group_by('source').agg(
+            pl.col('offset').first(), pl.col('line').first(),
+            pl.col('length').first(), events=pl.len(),
+            count=pl.col('lines').sum(),
+            raw=pl.col('lines').filter(~headed).sum(),
+            headed=pl.col('begin').is_not_null().first())
+
+
 class _Writer:
     """Collects events in the order of the files and writes segments."""
 
@@ -269,8 +361,7 @@ class _Writer:
         reading.lines += parsed.lines
         reading.unparsed += parsed.lines
         if reading.last is not None:
-            self._events.append(reading.last)
-            self._rows += 1
+            self._add([reading], reading.last)
             reading.last = None
 
     def _take_piece(self, files: list[_Reading], piece: parser.Piece,
@@ -298,12 +389,54 @@ class _Writer:
             # The next piece may begin with the rest of the last record.
             reading.last = events.tail(1)
             events = events.head(events.height - 1)
-        self._add(events, piece.templates)
+        self._templates.append(piece.templates)
+        self._add(files, events)
 
-    def _add(self, events: pl.DataFrame, templates: pl.DataFrame) -> None:
+    def _add(self, files: list[_Reading], events: pl.DataFrame) -> None:
+        by_source = {f.file.source: f for f in files}
+        for name, *last in _lasts(events).iter_rows():
+            reading = by_source[name]
+            found, before = _Last(*last[:6]), reading.final
+            if not last[6] and before is not None:
+                # Nothing but lines without a header: the last record is
+                # the one before them.
+                found = dataclasses.replace(
+                    before, events=before.events + found.events,
+                    lines=before.lines + found.lines,
+                    raw=before.raw + found.raw)
+            reading.final = found
+        events = self._new(files, events)
         self._events.append(events)
-        self._templates.append(templates)
         self._rows += events.height
+
+    @staticmethod
+    def _new(files: list[_Reading], events: pl.DataFrame) -> pl.DataFrame:
+        """Events without the last ones of before that are as they were.
+
+        So most of what is stored stays as it is when a file is read on.
+        """
+        same = []
+        for reading in files:
+            if reading.resume is None or reading.start != (
+                    reading.resume.offset):
+                continue
+            record = reading.resume.record
+            if record.last_events == 1 and record.last_length >= 0:
+                same.append((record.source, record.last_offset,
+                             record.last_length))
+        if not same:
+            return events
+        known = pl.DataFrame(same, orient='row', schema={
+            n: schema.EVENTS[n] for n in ('source', 'offset', 'length')})
+        kept = events.join(known, on=known.columns, how='anti',
+                           maintain_order='left')
+        if kept.height < events.height:
+            gone = set(events.join(known, on=known.columns, how='semi')[
+                'source'].to_list())
+            for reading in files:
+                if reading.file.source in gone:
+                    reading.start += 1
+        return kept
 
     def _record(self, reading: _Reading) -> stores.FileRecord:
         file = reading.file
@@ -319,10 +452,13 @@ class _Writer:
             events=reading.events, lines=reading.lines,
             unparsed=reading.unparsed, bytes=reading.end,
             since=iso(reading.since), until=iso(reading.until),
-            start=reading.resume.offset if reading.resume else 0,
+            start=reading.start,
             pieces=reading.resume.record.pieces + 1
             if reading.resume else 1,
-            fingerprint=reading.fingerprint)
+            fingerprint=reading.fingerprint, inode=reading.unit.inode,
+            first=reading.first, **{} if reading.final is None else {
+                f'last_{n}': v for n, v in dataclasses.asdict(
+                    reading.final).items()})
 
     def flush(self) -> None:
         """Have what was collected written as one segment.
@@ -331,7 +467,7 @@ class _Writer:
         that memory stays bounded and segments keep their order.
         """
         self._wait()
-        if not self._events:
+        if not self._events and not self._records:
             return
         self._writing = self._pool.submit(
             self._write, self._events, self._templates, self._records)
@@ -341,8 +477,10 @@ class _Writer:
     def _write(self, events: list[pl.DataFrame],
                templates: list[pl.DataFrame],
                records: list[stores.FileRecord]) -> None:
-        self._store.write(pl.concat(events),
-                          pl.concat(templates).unique('template'), records)
+        self._store.write(
+            pl.concat([schema.empty(), *events]), pl.concat([
+                pl.DataFrame(schema=schema.TEMPLATES), *templates]).unique(
+                    'template'), records)
 
     def _wait(self) -> None:
         if self._writing is not None:

@@ -52,7 +52,9 @@ class Snapshots:
             folder = state.snapshots() / (
                 f'{os.getpid()}-{next(_NUMBERS)}-{source.name}')
             before = self.stores.get(source.name)
-            self.stores[source.name] = driver.snapshot(source.store, folder)
+            # What the last one knows of its segments is not read again.
+            self.stores[source.name] = driver.snapshot(
+                source.store, folder, before)
             self._seen[source.name] = listed
             changed = True
             if before is not None:

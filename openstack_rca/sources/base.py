@@ -19,7 +19,11 @@ their bytes in pieces and never needs to know how they were stored.
 import abc
 from collections.abc import Iterator
 import dataclasses
+import hashlib
 import pathlib
+
+#: A first line is known by so many bytes, at the most.
+_FIRST = 1024
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,15 +84,48 @@ class Unit:
     :param size: size in bytes as stored
     :param container: an archive, of which :meth:`Source.read_unit` gives the
         members
+    :param inode: device and number of the file of the disk, or ''
+    :param series: rotated files of one log share it
     """
 
     source: str
     identity: str
     size: int
     container: bool
+    inode: str = ''
+    series: str = ''
+
+
+@dataclasses.dataclass(frozen=True)
+class Marks:
+    """By what the text of a file is known again, under whatever name.
+
+    :param found: fingerprints by the offsets that were asked for, as far as
+        the text goes
+    :param end: bytes of text
+    :param last: the fingerprint at the end
+    :param first: that of the first line, '' where there is none yet
+    """
+
+    found: dict[int, str]
+    end: int
+    last: str
+    first: str
 
 
 Pieces = Iterator[tuple[int, bytes]]
+
+
+def first_line(head: bytes) -> str:
+    """By what a log is known from its first line on.
+
+    :param head: its first bytes
+    :returns: '' where that line is not complete
+    """
+    end = head.find(b'\n', 0, _FIRST) + 1
+    if not end and len(head) < _FIRST:
+        return ''
+    return hashlib.blake2b(head[:end or _FIRST], digest_size=16).hexdigest()
 
 
 class Source(abc.ABC):
@@ -147,6 +184,15 @@ class Source(abc.ABC):
         :returns: an empty string for what cannot be read from the middle
         """
         return ''
+
+    def still(self, unit: Unit) -> bool:
+        """Whether what was read a moment ago is the file that was seen.
+
+        :param unit: one of :meth:`units`
+        :returns: false where another took its name, or where it was
+            truncated: what was read may be half of each
+        """
+        return True
 
     def units(self) -> list[Unit]:
         """What :meth:`read_unit` takes, in the order of reading.

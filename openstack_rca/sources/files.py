@@ -11,10 +11,12 @@
 # under the License.
 """Logs of a folder, of a single file or of a tar archive."""
 
+from collections.abc import Collection
 from collections.abc import Iterator
 import contextlib
 import dataclasses
 import errno
+import functools
 import hashlib
 import io
 import json
@@ -34,6 +36,8 @@ _SNIFF = 1 << 16
 _HOLE = 512
 # Names on disks are no longer; much longer ones would cost much time.
 _MAX_NAME = 4096
+#: What programs of this project are called.
+_OWN = 'openstack-rca-'
 # So many entries of ``skipped`` may say the same before they are summed up.
 _MAX_ALIKE = 100
 
@@ -99,6 +103,64 @@ class _Entry:
     log: base.LogFile | None
 
 
+@dataclasses.dataclass(frozen=True)
+class _Seen:
+    """What a look at a file of the disk gave.
+
+    :param key: what ``stat`` said of it
+    :param entry: the file, where it is to be read
+    :param reason: why it is not, '' for one with nothing in it
+    """
+
+    key: tuple[int, ...]
+    entry: _Entry | None
+    reason: str = ''
+
+
+class _Tap(archives.Stream):
+    """Notes the marks of a text that is read through it.
+
+    :param inner: the text
+    :param ends: offsets to take marks at
+    """
+
+    exact = False
+
+    def __init__(self, inner: archives.Stream,
+                 ends: Collection[int] = ()) -> None:
+        self._inner = inner
+        self._ends = sorted(ends, reverse=True)
+        self._head = b''
+        self._tail = b''
+        self._found: dict[int, str] = {}
+        self._end = 0
+
+    @property
+    def problem(self) -> str:  # type: ignore[override]
+        return self._inner.problem
+
+    def read(self, size: int) -> bytes:
+        data = self._inner.read(size)
+        if len(self._head) < _HEAD:
+            self._head += data[:_HEAD - len(self._head)]
+        while self._ends and self._ends[-1] <= self._end + len(data):
+            end = self._ends.pop()
+            part = data[:end - self._end]
+            self._found[end] = self._mark(end, (self._tail + part)[-_HEAD:])
+        self._end += len(data)
+        self._tail = (self._tail + data[-_HEAD:])[-_HEAD:]
+        return data
+
+    def _mark(self, end: int, tail: bytes) -> str:
+        return _digest(str(end), self._head[:end], tail)
+
+    def marks(self) -> base.Marks:
+        """What was noted so far."""
+        return base.Marks(
+            dict(self._found), self._end, self._mark(self._end, self._tail),
+            base.first_line(self._head))
+
+
 class FolderSource(base.Source):
     """Logs of a folder, of a single file or of a tar archive.
 
@@ -120,6 +182,8 @@ class FolderSource(base.Source):
     :param spool: an archive that unpacks to no more than this is held in
         memory, so that its members are read in their proper order; those of
         a larger one come as they are stored
+    :param own: paths of logs of this program, which would be read for ever,
+        each line for one more; None where they are nothing special
     :raises SourceNotFound: it is not there
     :raises SourceUnreadable: it cannot be read
     """
@@ -129,7 +193,8 @@ class FolderSource(base.Source):
                  max_uncompressed: int = 8 << 30, max_ratio: int = 1000,
                  ratio_after: int = 64 << 20, max_line: int = 1 << 20,
                  max_members: int = 100_000, max_files: int = 200_000,
-                 max_depth: int = 32, spool: int = 64 << 20) -> None:
+                 max_depth: int = 32, spool: int = 64 << 20,
+                 own: Collection[str] | None = None) -> None:
         super().__init__(pathlib.Path(path))
         self.limits = archives.Limits(
             max_total_bytes, max_uncompressed, max_ratio, ratio_after,
@@ -142,6 +207,20 @@ class FolderSource(base.Source):
         self._noted: set[tuple[str, str]] = set()
         self._alike: dict[str, list[int]] = {}
         self._spooled: tuple[str, bytes] | None = None
+        self._own = None if own is None else frozenset(own)
+        #: What was found by name, and why the rest was not.
+        self._listed: list[tuple[str, str]] | None = None
+        self._unlisted: list[tuple[str, str, int]] = []
+        self._seen: dict[str, _Seen] = {}
+        self._taps: dict[str, _Tap] = {}
+        #: Files that could not be looked at the last time.
+        self._failed: set[str] = set()
+        #: Folders that the last list of files is of.
+        self.folders: list[str] = []
+        self._check()
+
+    def _check(self) -> None:
+        """Make sure that there is something to look into."""
         shown = archives.printable(str(self.path))
         try:
             status = os.stat(self.path)
@@ -175,6 +254,51 @@ class FolderSource(base.Source):
         return len(self._empties)
 
     # What is there
+
+    def again(self, listing: bool = True) -> None:
+        """Look once more; what did not change is not opened.
+
+        :param listing: whether there may be other files than before
+        :raises SourceNotFound: it is not there any more
+        :raises SourceUnreadable: it cannot be read
+        """
+        self.skipped = []
+        self._empties = set()
+        self._budget.spent = 0
+        self._entries = self._files = None
+        self._noted, self._alike = set(), {}
+        self._taps = {}
+        self.close()
+        if listing or self._rotated():
+            self._check()
+            self._listed = None
+
+    def _rotated(self) -> bool:
+        """Whether a name is that of another file by now."""
+        for _, path in self._listed or ():
+            seen = self._seen.get(path)
+            try:
+                if seen is not None and seen.key[:2] != _key(
+                        os.stat(path, follow_symlinks=False))[:2]:
+                    return True
+            except OSError:
+                if path not in self._failed:
+                    return True
+        return False
+
+    def stirred(self) -> bool:
+        """Whether one of the files is not as it was at the last look."""
+        for _, path in self._listed or ():
+            if path in self._failed:
+                continue
+            seen = self._seen.get(path)
+            try:
+                if seen is None or seen.key != _key(
+                        os.stat(path, follow_symlinks=False)):
+                    return True
+            except OSError:
+                return True
+        return False
 
     def units(self) -> list[base.Unit]:
         """Files of the disk, rotated series in order, oldest first.
@@ -239,29 +363,122 @@ class FolderSource(base.Source):
 
         :param unit: one of :meth:`units`
         :param end: offset in bytes
-        :returns: an empty string for an archive, a compressed file, text in
-            UTF-16 or UTF-32, and a file that is shorter
+        :returns: an empty string for an archive, text in UTF-16 or UTF-32, a
+            file that is shorter, and a compressed file but at its end and
+            once it was read
         """
+        entry = self._entry(unit)
+        if entry.log is None:
+            tap = self._taps.get(unit.source)
+            told = tap.marks() if tap is not None else None
+            return told.last if told is not None and told.end == end else ''
+        return self._marks_of(entry, (end,)).found.get(end, '')
+
+    def marks(self, unit: base.Unit, ends: Collection[int] = ()
+              ) -> base.Marks | None:
+        """By what a file is known again.
+
+        :param unit: one of :meth:`units`
+        :param ends: offsets in bytes of text
+        :returns: None for what is no one text: a tar archive
+        """
+        entry = self._entry(unit)
+        if entry.log is not None:
+            return self._marks_of(entry, ends)
+        found = None
+        try:
+            with self._file(entry.path) as file:
+                raw = archives.Buffered(archives.FileStream(
+                    file, archives.Budget(self.limits.max_total_bytes)))
+                kind = archives.compression(raw.peek(archives.BLOCK))
+                if not kind:
+                    return None
+                text = archives.Buffered(archives.Decompressed(
+                    raw, kind, self.limits,
+                    archives.Budget(self.limits.max_total_bytes)))
+                head = text.peek(archives.BLOCK)
+                if (archives.is_tar(head) or _wide(head)
+                        or _empty_tar(unit.source, head)):
+                    return None
+                tap = _Tap(text, ends)
+                while tap.read(1 << 18):
+                    pass
+                found = tap.marks()
+        except OSError:
+            return None
+        return found
+
+    def first(self, unit: base.Unit) -> str:
+        """By what a file is known from its first line on.
+
+        :param unit: one of :meth:`units`
+        :returns: '' where that line is not complete
+        """
+        return base.first_line(self.text(unit, 0, _HEAD))
+
+    def text(self, unit: base.Unit, start: int, size: int) -> bytes:
+        """Some bytes of the text of a file, compressed or not.
+
+        :param unit: one of :meth:`units`
+        :param start: offset
+        :param size: how many
+        """
+        entry = self._entry(unit)
+        try:
+            with self._file(entry.path) as file:
+                raw = archives.Buffered(archives.FileStream(
+                    file, archives.Budget(self.limits.max_total_bytes)))
+                kind = archives.compression(raw.peek(archives.BLOCK))
+                if kind and entry.log is None:
+                    raw = archives.Buffered(archives.Decompressed(
+                        raw, kind, self.limits,
+                        archives.Budget(self.limits.max_total_bytes)))
+                raw.skip(start)
+                return raw.fill(size)
+        except OSError:
+            return b''
+
+    def _marks_of(self, entry: _Entry, ends: Collection[int]) -> base.Marks:
+        """The marks of a plain file; none where it is another by now."""
+        none = base.Marks({}, 0, '', '')
+        try:
+            with self._file(entry.path) as file:
+                handle = file.fileno()
+                status = os.fstat(handle)
+                if _inode(status) != entry.unit.inode:
+                    return none
+                head = os.pread(handle, _HEAD, 0)
+                if _wide(head):
+                    return none
+                size = status.st_size
+                found = {end: _digest(
+                    str(end), head[:end],
+                    os.pread(handle, min(end, _HEAD), max(0, end - _HEAD)))
+                    for end in {*ends, size} if 0 < end <= size}
+        except OSError:
+            return none
+        return base.Marks({e: found[e] for e in ends if e in found}, size,
+                          found.get(size, ''), base.first_line(head))
+
+    def still(self, unit: base.Unit) -> bool:
+        """Whether what was read a moment ago is the file that was seen.
+
+        :param unit: one of :meth:`units`
+        """
+        try:
+            with self._file(self._entry(unit).path) as file:
+                status = os.fstat(file.fileno())
+        except OSError:
+            return False
+        return (_inode(status) == unit.inode
+                and status.st_size >= unit.size)
+
+    def _entry(self, unit: base.Unit) -> _Entry:
         self._scan()
         entry = self._where.get(unit.source)
         if entry is None:
             raise self._foreign(unit.source)
-        if entry.log is None:
-            return ''
-        try:
-            with self._file(entry.path) as file:
-                status = os.fstat(file.fileno())
-                if not 0 < end <= status.st_size:
-                    return ''
-                handle = file.fileno()
-                head = os.pread(handle, min(end, _HEAD), 0)
-                tail = os.pread(handle, min(end, _HEAD), max(0, end - _HEAD))
-        except OSError:
-            return ''
-        if _wide(head):
-            return ''
-        return _digest(str(status.st_dev), str(status.st_ino), str(end),
-                       head, tail)
+        return entry
 
     def read_unit(self, unit: base.Unit, size: int = 8 << 20, start: int = 0
                   ) -> Iterator[tuple[base.LogFile, base.Pieces]]:
@@ -272,11 +489,7 @@ class FolderSource(base.Source):
         :param start: as in :meth:`chunks`
         :returns: file and pieces as :meth:`chunks` gives them
         """
-        self._scan()
-        entry = self._where.get(unit.source)
-        if entry is None:
-            raise self._foreign(unit.source)
-        for log, stream in self._open(entry):
+        for log, stream in self._open(self._entry(unit)):
             yield log, self._pieces(log, stream, size, start)
 
     def read_all(self, size: int = 8 << 20
@@ -346,7 +559,20 @@ class FolderSource(base.Source):
     def _scan(self) -> list[_Entry]:
         if self._entries is None:
             entries = []
-            for source, path in self._walk():
+            if self._listed is None:
+                self.folders = []
+                self._unlisted = []
+                self._listed = list(self._walk())
+                self._unlisted = [(s.source, s.reason, s.size)
+                                  for s in self.skipped]
+                paths = {path for _, path in self._listed}
+                self._failed &= paths
+                self._seen = {p: s for p, s in self._seen.items()
+                              if p in paths}
+            else:
+                for told in self._unlisted:
+                    self._skip(*told)
+            for source, path in self._listed:
                 entry = self._look(source, path)
                 if entry is not None:
                     entries.append(entry)
@@ -359,6 +585,7 @@ class FolderSource(base.Source):
         """Source and path of each file whose name may be that of a log."""
         if self._single:
             name = os.path.basename(os.path.abspath(self.path))
+            self.folders.append(self._context)
             yield archives.printable(name), self._root
             return
         others = _Others()
@@ -398,6 +625,10 @@ class FolderSource(base.Source):
                 if not _file_wanted(source, sos):
                     others.file(source, status.st_size)
                     continue
+                if self._is_own(item.path):
+                    self._skip(source, 'the log of this program itself',
+                               status.st_size)
+                    continue
                 key = (status.st_dev, status.st_ino)
                 if status.st_nlink > 1 and key in inodes:
                     self._skip(source, f'the same file as {inodes[key]}',
@@ -415,8 +646,17 @@ class FolderSource(base.Source):
             todo.extend(reversed(below))
         others.note(self, '.')
 
+    def _is_own(self, path: str) -> bool:
+        """Whether a file, or what it was rotated from, is ours."""
+        if self._own is None:
+            return False
+        folder, _, name = path.rpartition('/')
+        return (name.startswith(_OWN) or f'{folder}/'
+                f'{naming.split_rotation(name)[0]}' in self._own)
+
     def _list(self, prefix: str,
               folder: str) -> list[os.DirEntry[str]]:
+        self.folders.append(folder)
         try:
             with os.scandir(folder) as items:
                 return sorted(items, key=lambda item: item.name)
@@ -448,35 +688,47 @@ class FolderSource(base.Source):
 
     def _look(self, source: str, path: str) -> _Entry | None:
         """Decide by the first bytes of a file what it is."""
+        seen = self._seen.get(path)
         try:
-            with self._file(path) as file:
-                return self._look_into(source, path, file)
+            status = os.stat(path, follow_symlinks=False)
+            if seen is None or seen.key != _key(status):
+                self._seen.pop(path, None)
+                with self._file(path) as file:
+                    seen = self._look_into(source, path, file)
+                self._seen[path] = seen
         except OSError as exc:
+            self._failed.add(path)
             self._skip(source, _reason(exc))
             return None
+        self._failed.discard(path)
+        if seen.reason:
+            self._skip(source, seen.reason, seen.key[2])
+        elif seen.entry is None:
+            self._empties.add(source)
+        return seen.entry
 
-    def _look_into(self, source: str, path: str,
-                   file: io.FileIO) -> _Entry | None:
+    def _look_into(self, source: str, path: str, file: io.FileIO) -> _Seen:
         status = os.fstat(file.fileno())
+        key = _key(status)
         if not stat.S_ISREG(status.st_mode):
-            self._skip(source, _special(status.st_mode))
-            return None
+            return _Seen(key, None, _special(status.st_mode))
         head = file.read(_HEAD) or b''
         if not head:
-            self._empties.add(source)
-            return None
+            return _Seen(key, None)
         tail = b''
         if status.st_size > _HEAD:
             tail = os.pread(file.fileno(), _HEAD,
                             max(_HEAD, status.st_size - _HEAD))
+        inode = _inode(status)
         identity = _digest(
             str(status.st_dev), str(status.st_ino), str(status.st_size),
             str(status.st_mtime_ns), head, tail)
         size = status.st_size
+        series = describe(source, self._context).series
         if (archives.compression(head) or archives.is_tar(head)
                 or _empty_tar(source, head)):
-            unit = base.Unit(source, identity, size, True)
-            return _Entry(unit, path, status.st_mtime, None)
+            unit = base.Unit(source, identity, size, True, inode, series)
+            return _Seen(key, _Entry(unit, path, status.st_mtime, None))
         if b'\n' not in head and len(head) == _HEAD or head[:1] == b'{':
             head += file.read(_SNIFF - _HEAD) or b''
         if head.count(0) > len(head) // 2 and tail.count(0) < len(tail) // 2:
@@ -484,24 +736,26 @@ class FolderSource(base.Source):
             head = tail
         elif head[:_HOLE].count(0) == _HOLE:
             head = head.lstrip(b'\x00') or head
-        log = self._judge(source, head, size, identity, status.st_mtime)
+        log, reason = self._judge(source, head, size, identity,
+                                  status.st_mtime)
         if log is None:
-            return None
-        return _Entry(base.Unit(source, identity, size, False), path,
-                      status.st_mtime, log)
+            return _Seen(key, None, reason)
+        return _Seen(key, _Entry(
+            base.Unit(source, identity, size, False, inode, series), path,
+            status.st_mtime, log))
 
-    def _judge(self, source: str, head: bytes, size: int,
-               identity: str, modified: float) -> base.LogFile | None:
-        """A file by its path and its first bytes, unless it is no log."""
+    def _judge(self, source: str, head: bytes, size: int, identity: str,
+               modified: float) -> tuple[base.LogFile | None, str]:
+        """A file by its path and its first bytes, or why it is no log."""
         kind, reason = sniff(source, head)
-        name = naming.describe(source, self._context)
+        name = describe(source, self._context)
         if not reason and kind == 'log' and not self._single:
             reason = _doubt(source, name, head)
         if reason:
-            self._skip(source, reason, size)
-            return None
+            return None, reason
         return base.LogFile(source, kind, name.service, name.binary,
-                            name.host, identity, size, name.series, modified)
+                            name.host, identity, size, name.series,
+                            modified), ''
 
     # What is in them
 
@@ -510,6 +764,10 @@ class FolderSource(base.Source):
         """Logs of a file of the disk with their bytes, in one pass."""
         try:
             with self._file(entry.path) as file:
+                if _inode(os.fstat(file.fileno())) != entry.unit.inode:
+                    self._skip(entry.unit.source, 'another file took its '
+                               'place before it was read', entry.unit.size)
+                    return
                 raw = archives.FileStream(file, self._budget)
                 if entry.log is not None:
                     yield entry.log, archives.Buffered(raw)
@@ -532,6 +790,9 @@ class FolderSource(base.Source):
                     stream, kind, self.limits, self._budget))
         head = stream.peek(archives.BLOCK)
         if not (archives.is_tar(head) or _empty_tar(unit.source, head)):
+            if not _wide(head):
+                self._taps[unit.source] = tap = _Tap(stream)
+                stream = archives.Buffered(tap)
             yield from self._content(unit.source, stream, unit.size,
                                      unit.identity, entry.modified, 0, True)
             return
@@ -660,10 +921,12 @@ class FolderSource(base.Source):
             else:
                 self._empties.add(source)
         else:
-            log = self._judge(source, stream.peek(_SNIFF), size, identity,
-                              modified)
+            log, reason = self._judge(source, stream.peek(_SNIFF), size,
+                                      identity, modified)
             if log is not None:
                 yield log, stream
+            else:
+                self._skip(source, reason, size)
 
     # Their bytes
 
@@ -932,9 +1195,29 @@ def _empty_tar(source: str, head: bytes) -> bool:
             and not head[:archives.BLOCK].strip(b'\x00'))
 
 
+@functools.lru_cache(1 << 16)
+def describe(source: str, context: str = '') -> naming.Name:
+    """What the path of a log tells; see :func:`naming.describe`.
+
+    :param source: path relative to what the user named
+    :param context: path of the folder that holds it
+    """
+    return naming.describe(source, context)
+
+
+def _key(status: os.stat_result) -> tuple[int, ...]:
+    return (status.st_dev, status.st_ino, status.st_size,
+            status.st_mtime_ns, status.st_mode)
+
+
+def _inode(status: os.stat_result) -> str:
+    return f'{status.st_dev}:{status.st_ino}'
+
+
+@functools.lru_cache(1 << 16)
 def _age(source: str) -> tuple[str, tuple[int, int], str]:
     """What sorts rotated series, oldest first."""
-    name = naming.describe(source)
+    name = describe(source)
     return name.series, name.rank, source
 
 

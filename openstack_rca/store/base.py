@@ -18,6 +18,8 @@ import pathlib
 
 import polars as pl
 
+from openstack_rca import exception
+
 
 @dataclasses.dataclass(frozen=True)
 class FileRecord:
@@ -45,6 +47,17 @@ class FileRecord:
     :param pieces: how many times the file was read on, and 1
     :param fingerprint: what :meth:`sources.Source.fingerprint` said of the
         bytes parsed, empty where the file cannot be read on
+    :param inode: device and number of the file of the disk, empty where
+        there is none
+    :param first: what :func:`sources.first_line` said of it, or ''
+    :param last_offset: where the last record begins, which may go on; -1
+        where that is not known. What follows it without a header belongs
+        to it here
+    :param last_line: its number
+    :param last_length: its bytes, without the last newline
+    :param last_events: how many events it stands for
+    :param last_lines: how many lines
+    :param last_raw: how many lines that are no part of a record
     """
 
     source: str
@@ -65,6 +78,41 @@ class FileRecord:
     start: int = 0
     pieces: int = 1
     fingerprint: str = ''
+    inode: str = ''
+    first: str = ''
+    last_offset: int = -1
+    last_line: int = 0
+    last_length: int = 0
+    last_events: int = 0
+    last_lines: int = 0
+    last_raw: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Dropped:
+    """What was given up to keep a store within its bounds.
+
+    :param events: how many
+    :param bytes: of the disk
+    """
+
+    events: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: 'Dropped') -> 'Dropped':
+        return Dropped(self.events + other.events, self.bytes + other.bytes)
+
+
+class DamagedError(exception.StoreError):
+    """A segment cannot be read, whatever the disk does.
+
+    :param path: the segment
+    :param reason: what is wrong with it
+    """
+
+    def __init__(self, path: pathlib.Path, reason: str) -> None:
+        super().__init__(path=path, reason=reason)
+        self.path = path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,6 +157,10 @@ class Store(abc.ABC):
     :raises StoreError: it cannot be made or read
     """
 
+    #: Segments that were written further apart, in seconds, are not united;
+    #: 0 for any. What is dropped by its age is dropped by the segment.
+    span = 0.0
+
     def __init__(self, path: pathlib.Path) -> None:
         self.path = path
 
@@ -130,6 +182,23 @@ class Store(abc.ABC):
         :raises StoreError: it could not be written
         """
 
+    def write_at(self, events: pl.DataFrame, templates: pl.DataFrame,
+                 files: list[FileRecord], position: str) -> None:
+        """Add a segment of a source whose position is not that of a file.
+
+        :param events: as :meth:`write` takes them
+        :param templates: as :meth:`write` takes them
+        :param files: as :meth:`write` takes them
+        :param position: how far the source was read with it
+        :raises StoreError: it could not be written
+        """
+        raise NotImplementedError
+
+    @property
+    def position(self) -> str:
+        """The last position that was written, or ''."""
+        return ''
+
     @abc.abstractmethod
     def forget(self, sources: set[str]) -> None:
         """Drop the events of files, finished or not.
@@ -138,14 +207,39 @@ class Store(abc.ABC):
         :raises StoreError: it could not be written
         """
 
+    def rename(self, units: dict[str, str]) -> None:
+        """Give files other names, all of them at once.
+
+        :param units: new names of files of the disk by the old ones; what
+            is in them is renamed alike
+        :raises StoreError: it could not be written
+        """
+        raise NotImplementedError
+
+    def abandon(self) -> None:
+        """Give up what was begun and is not complete."""
+
+    def expire(self, before: float, limit: int) -> Dropped:
+        """Drop the oldest events, and remember how far files were read.
+
+        :param before: seconds of the epoch; what was stored before goes
+        :param limit: bytes that the events may take on the disk; 0 for any
+        :returns: what was dropped
+        :raises StoreError: it could not be written
+        """
+        raise NotImplementedError
+
     def compact(self) -> None:
         """Unite what was written in many small pieces.
+
+        It may be called by a thread beside the one that writes.
 
         :raises StoreError: it could not be written
         """
 
     @classmethod
-    def snapshot(cls, path: pathlib.Path, folder: pathlib.Path) -> 'Store':
+    def snapshot(cls, path: pathlib.Path, folder: pathlib.Path,
+                 before: 'Store | None' = None) -> 'Store':
         """What a store holds at this moment, for reading.
 
         The store may have a writer meanwhile, which the snapshot does not
@@ -154,6 +248,7 @@ class Store(abc.ABC):
         :param path: folder of the store
         :param folder: where the snapshot may keep files; on the same disk,
             and not there yet
+        :param before: an older snapshot: what is the same is not read again
         :raises StoreError: the store cannot be read
         """
         return cls(path)

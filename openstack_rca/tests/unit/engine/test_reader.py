@@ -13,7 +13,6 @@
 
 import json
 import os
-import pathlib
 import select
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from openstack_rca.engine import folder as folders
 from openstack_rca.engine import ingest
 from openstack_rca.engine import reader
 from openstack_rca.engine import state
+from openstack_rca.engine import tail
 from openstack_rca.store import base as stores
 from openstack_rca.store import parquet
 from openstack_rca.tests.unit.engine import test_worker
@@ -44,14 +44,17 @@ class TestReader(test_worker.TestCase):
         self.reader = self._reader()
 
     def _reader(self) -> reader.Reader:
-        return reader.Reader(state.sources(),
+        made = reader.Reader(state.sources(),
                              self.ends)  # type: ignore[arg-type]
+        self.addCleanup(made.close)
+        return made
 
     def _look(self, made: reader.Reader | None = None
               ) -> list[dict[str, Any]]:
         """What it tells of sources in one look."""
         self.ends.sent.clear()
         (made or self.reader).look()
+        (made or self.reader).settle()
         return [m for m in self.ends.sent if 'source' in m]
 
     def _texts(self) -> list[str]:
@@ -97,20 +100,22 @@ class TestReader(test_worker.TestCase):
         self._append('nova-api.log', 'third')
         self.assertEqual(3, self._look()[0]['events'])
         (self.folder / 'nova-api.log').unlink()
-        self.assertEqual(2, self._look()[0]['events'])
-        self.assertEqual(['first', 'second'], self._texts())
+        # What it held stays until it is too old.
+        self.assertEqual([], self._look())
+        self.assertEqual(['first', 'second', 'third'], self._texts())
 
     def test_the_last_file_goes(self) -> None:
         self._look()
         (self.folder / 'nova-compute.log').unlink()
         told, = self._look()
-        self.assertEqual(('failed', 0), (told['status'], told['events']))
+        self.assertEqual(('failed', 2), (told['status'], told['events']))
         self.assertIn('no log file', told['error'])
-        self.assertEqual([], self._texts())
         self._append('nova-compute.log', 'back')
         told, = self._look()
-        self.assertEqual(('ready', None, 1), (
+        self.assertEqual(('ready', None, 3), (
             told['status'], told['error'], told['events']))
+        self.assertEqual({'nova-compute.log~1': 2, 'nova-compute.log': 1}, {
+            f['source']: f['events'] for f in told['files']})
 
     def test_folder_vanishes_and_comes_back(self) -> None:
         self._look()
@@ -144,6 +149,47 @@ class TestReader(test_worker.TestCase):
         self.assertEqual(('ready', 2), (told['status'], told['events']))
         self.assertEqual(['first', 'second'], self._texts())
 
+    def test_damaged_pages(self) -> None:
+        """What cannot be united is given up, and read again."""
+        for number in range(7):
+            self._append('nova-compute.log', f'new-{number}')
+            self._look()
+        path, = state.sources()[0].store.glob('00000003.parquet')
+        data = bytearray(path.read_bytes())
+        data[4:len(data) // 3] = b'\xff' * (len(data) // 3 - 4)
+        path.write_bytes(data)
+        self._append('nova-compute.log', 'last')
+        for _ in range(3):
+            self._look()
+        self.assertEqual(['first', 'second', *(
+            f'new-{n}' for n in range(7)), 'last'], self._texts())
+
+    def test_retention(self) -> None:
+        self._look()
+        self.config('store', retention_days=1.0)
+        self._append('nova-compute.log', 'third')
+        for now, left in ((0.5, 3), (1.5, 0), (2.0, 0)):
+            made = self._reader()
+            made._began = (made._began[0] + now * 86400, made._began[1])
+            told, = self._look(made)
+            self.assertEqual(left, len(self._texts()))
+            self.assertEqual(
+                {'retention': 3} if now == 1.5 else None,
+                made._metrics().get('dropped'))
+        self.assertEqual(('ready', 0), (told['status'], told['events']))
+
+    def test_read_only(self) -> None:
+        with mock.patch('os.open', autospec=True, side_effect=OSError(
+                30, 'Read-only file system')):
+            self.assertIn('Read-only', str(reader._locked()))
+        with mock.patch.object(folders, 'write_private', autospec=True,
+                               side_effect=exception.StoreError(
+                                   path='x', reason='Read-only')):
+            told, = self._look()
+            self.assertEqual('failed', told['status'])
+        self.assertEqual(['ready'], [t['status'] for t in self._look()])
+        self.assertEqual(['first', 'second'], self._texts())
+
     def test_full_disk(self) -> None:
         with mock.patch('os.fsync', autospec=True, side_effect=OSError(
                 28, 'No space left on device')):
@@ -156,13 +202,12 @@ class TestReader(test_worker.TestCase):
         self.assertEqual(('ready', 2), (told['status'], told['events']))
 
     def test_progress_and_the_same_error_again(self) -> None:
-        def refresh(path: pathlib.Path, store: stores.Store, zone: str,
-                    progress: Any) -> Any:
+        def look(follower: tail.Tail, listing: bool, progress: Any) -> Any:
             progress('reading', 0.5)
-            raise exception.StoreError(path=path, reason='full')
+            raise exception.StoreError(path='x', reason='full')
 
         with mock.patch.object(reader, '_PACE', -1.0), \
-                mock.patch.object(folders, 'refresh', refresh):
+                mock.patch.object(tail.Tail, 'look', look):
             for _ in range(2):
                 told, = self._look()
                 self.assertEqual('failed', told['status'])
@@ -184,11 +229,11 @@ class TestReader(test_worker.TestCase):
         calls: list[int] = []
 
         def write(store: parquet.ParquetStore, events: Any,
-                  templates: Any, files: Any) -> None:
+                  templates: Any, files: Any, *more: Any) -> None:
             calls.append(1)
             if len(calls) == 2:
                 raise exception.SourceUnreadable(path='x', reason='gone')
-            real(store, events, templates, files)
+            real(store, events, templates, files, *more)
 
         with mock.patch.object(ingest, '_SEGMENT', 2), \
                 mock.patch.object(ingest, '_PIECE', 300), \
@@ -221,17 +266,26 @@ class TestProcess(test_worker.TestCase):
         self.addCleanup(made.end)
         return made
 
+    def _told(self, made: child.Child) -> dict[str, Any]:
+        """What it tells of a source next."""
+        while 'source' not in (told := made.receive(_LONG) or {}):
+            self.assertTrue(told['looked'])
+        return told
+
+    def _looked(self, made: child.Child) -> None:
+        """Wait until it has looked once."""
+        while 'looked' not in (told := made.receive(_LONG) or {}):
+            self.assertNotEqual({}, told)
+
     def test_life(self) -> None:
         made = self._start()
         told = made.receive(_LONG)
         assert told is not None
         self.assertEqual(('a', 1), (told['source'], told['events']))
-        self.assertEqual({'looked': True}, made.receive(_LONG))
+        self.assertTrue((made.receive(_LONG) or {})['looked'])
         with (self.folder / 'nova-compute.log').open('a') as log:
             log.write(LINE.format(5, 'second'))
-        while (told := made.receive(_LONG)) == {'looked': True}:
-            pass
-        assert told is not None
+        told = self._told(made)
         self.assertEqual(('a', 2), (told['source'], told['events']))
         # It ends when the engine does not want it any more.
         made.end(grace=_LONG)
@@ -239,8 +293,7 @@ class TestProcess(test_worker.TestCase):
 
     def test_second_one_waits(self) -> None:
         first = self._start()
-        while first.receive(_LONG) != {'looked': True}:
-            pass
+        self._looked(first)
         second = self._start()
         self.assertEqual({'waiting': True}, second.receive(_LONG))
         first.end()
@@ -281,8 +334,7 @@ class TestProcess(test_worker.TestCase):
         old = state.snapshots() / '999999999-1-a'
         old.mkdir()
         made = self._start()
-        while made.receive(_LONG) != {'looked': True}:
-            pass
+        self._looked(made)
         self.assertFalse(old.exists())
         self.assertEqual([state.key(self.folder, 'UTC')], [
             p.name.rpartition('-')[2] for p in (

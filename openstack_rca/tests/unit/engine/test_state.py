@@ -44,6 +44,53 @@ class TestState(base.TestCase):
                              source.store.parent)
             self.assertTrue(source.store.name.startswith(source.name + '-'))
 
+    def test_notifications(self) -> None:
+        self.config('sources', log_dirs={'zeta': '/srv/z', 'a': '/srv/a'})
+        self.assertIsNone(state.notifications())
+        self.assertEqual(['a', 'zeta'], [s.name for s in state.stores()])
+        self.config('notifications', transport_url=['rabbit://'])
+        self.assertEqual(['a', 'notifications', 'zeta'],
+                         [s.name for s in state.stores()])
+        self.assertEqual(['a', 'zeta'], [s.name for s in state.sources()])
+        found = state.notifications()
+        assert found is not None
+        # What cannot be read again stays when other options change.
+        self.config('sources', timezone='Europe/Paris')
+        self.config('limits', max_line_bytes=5000)
+        self.assertEqual(found, state.notifications())
+        self.config('notifications', enabled=False)
+        self.assertIsNone(state.notifications())
+        self.config('notifications', transport_url=[], enabled=True)
+        self.assertEqual(found, state.notifications())
+
+    def test_notifications_of_others(self) -> None:
+        self.config('notifications', enabled=True, pool='')
+        self.assertRaisesRegex(exception.InvalidInput, 'other services',
+                               state.notifications)
+        self.config('notifications', topics=['rca'])
+        self.assertIsNotNone(state.notifications())
+        self.config('notifications', exchanges=[])
+        self.assertRaisesRegex(exception.InvalidInput, 'at least',
+                               state.notifications)
+
+    def test_name_of_notifications(self) -> None:
+        self.assertTrue(self._sources(notifications='/srv/a'))
+        self.config('notifications', enabled=True)
+        self.assertRaisesRegex(exception.InvalidInput, 'message bus',
+                               self._sources, notifications='/srv/a')
+
+    def test_notifications_are_kept(self) -> None:
+        self.config('notifications', enabled=True)
+        state.prepare()
+        found = state.notifications()
+        assert found is not None
+        found.store.mkdir()
+        state.sweep([])
+        self.assertTrue(found.store.is_dir())
+        self.config('notifications', enabled=False)
+        state.sweep([])
+        self.assertFalse(found.store.exists())
+
     def test_no_sources(self) -> None:
         self.assertEqual([], state.sources())
 
