@@ -47,13 +47,19 @@ _FAULTS = ('fault', 'exception', 'exception_message', 'error', 'reason')
 #: The programs behind the publishers of notifications.
 _PUBLISHERS = {
     'aggregate': 'nova-api', 'api': 'nova-api', 'backup': 'cinder-backup',
-    'compute': 'nova-compute', 'compute_task': 'nova-conductor',
-    'conductor': 'nova-conductor', 'group': 'cinder-volume',
-    'identity': 'keystone', 'image': 'glance-api', 'keypair': 'nova-api',
-    'metering': 'neutron-metering-agent', 'network': 'neutron-server',
-    'orchestration': 'heat-engine', 'scheduler': 'nova-scheduler',
-    'servergroup': 'nova-api', 'snapshot': 'cinder-volume',
-    'volume': 'cinder-volume'}
+    'central': 'designate-central', 'compute': 'nova-compute',
+    'compute_task': 'nova-conductor', 'conductor': 'nova-conductor',
+    'group': 'cinder-volume', 'identity': 'keystone', 'image': 'glance-api',
+    'keypair': 'nova-api', 'metering': 'neutron-metering-agent',
+    'network': 'neutron-server', 'orchestration': 'heat-engine',
+    'scheduler': 'nova-scheduler', 'servergroup': 'nova-api',
+    'share': 'manila-share', 'snapshot': 'cinder-volume',
+    'taskmanager': 'trove-taskmanager', 'volume': 'cinder-volume'}
+
+#: What oslo.messaging's and oslo.log's handlers publish: a record of a log.
+_LOGGED = 'logrecord'
+_ERROR = 'error_notification'
+_HANDLER = 'error.publisher'
 
 #: Whose identifiers are those of the thing that a notification is about.
 #: Flavors are everybody's; users and projects have columns of their own.
@@ -277,37 +283,88 @@ def _identifiers(payload: dict[str, Any]) -> str:
 
 def _notification(record: dict[str, Any],
                   timezone: str) -> dict[str, Any] | None:
-    """One oslo.messaging notification."""
+    """One oslo.messaging notification.
+
+    What a listener wrote down has the time at which it came: whatever it
+    is, it is an event.
+    """
     del timezone
     if isinstance(record.get('oslo.message'), str):
-        record = json.loads(record['oslo.message'])
-    event_type = str(record.get('event_type') or '')
-    moment = (_moment(record.get('timestamp'))
-              or _moment(record.get('received_at')))
+        record = _dict(json.loads(record['oslo.message']))
+    came = _known(record.get('received_at'))
+    moment = _known(record.get('timestamp')) or came
+    event_type = str(record.get('event_type') or '') or (
+        'unknown' if came else '')
     if not event_type or moment is None:
         return None
     publisher = str(record.get('publisher_id') or '')
-    binary, _, host = publisher.replace(':', '.', 1).partition('.')
-    payload = _dict(data_of(record.get('payload')))
-    level = schema.LEVELS.get(str(record.get('priority')).upper(), 20)
-    if event_type.endswith('.error'):
-        level = max(level, schema.ERROR)
+    payload = data_of(record.get('payload'))
     context = {**_dict(record.get('_context')), **_dict(record.get('ctxt'))}
+    found = {
+        'timestamp': moment, 'kind': 'notification',
+        'format': 'notification', 'logger': event_type,
+        'level': schema.LEVELS.get(str(record.get('priority')).upper(), 20),
+        **_publisher(publisher)}
+    if event_type == _LOGGED and isinstance(payload, dict):
+        return {**found, **_logged(payload, context)}
+    if event_type.endswith('.error') or event_type == _ERROR:
+        found['level'] = max(found['level'], schema.ERROR)
+    if not isinstance(payload, dict):
+        payload = {'message': payload if isinstance(payload, str) else None}
     initiator = _dict(payload.get('initiator'))
     for name in ('request_id', 'user_id', 'project_id',
                  'global_request_id'):
         context[name] = (context.get(name) or initiator.get(name)
                          or payload.get(name))
     facts = ' '.join(dict.fromkeys(_facts(payload)))
-    return {
-        'timestamp': moment, 'kind': 'notification',
-        'format': 'notification', 'level': level, 'logger': event_type,
-        'message': f'{event_type} {facts}'.strip(),
-        # Cinder's hosts name a back end and a pool.
-        'host': host.partition('@')[0] or None,
-        'tag': _PUBLISHERS.get(binary, binary) or None,
-        'instance': _server(payload), 'named': _identifiers(payload),
-        'ctx': _context(context)}
+    return {**found, 'message': f'{event_type} {facts}'.strip(),
+            'instance': _server(payload), 'named': _identifiers(payload),
+            'ctx': _context(context)}
+
+
+def _known(value: Any) -> datetime.datetime | None:
+    """A time stamp that can be one of a log."""
+    try:
+        moment = _moment(value) if value else None
+    except OverflowError:
+        return None
+    return moment if moment and TIMES[0] <= moment <= TIMES[1] else None
+
+
+def _publisher(publisher: str) -> dict[str, Any]:
+    """Host and program that published a notification."""
+    if publisher == _HANDLER:
+        # It tells neither.
+        return {'host': None, 'tag': None}
+    binary, _, host = publisher.replace(':', '.', 1).partition('.')
+    # Cinder's hosts name a back end and a pool.
+    return {'host': host.partition('@')[0] or None,
+            'tag': _PUBLISHERS.get(binary, binary) or None}
+
+
+def _logged(payload: dict[str, Any],
+            context: dict[str, Any]) -> dict[str, Any]:
+    """A record of a log that came as a notification: it is one of a log."""
+    logger = str(payload.get('name') or '')
+    extra = _dict(payload.get('extra'))
+    message = str(payload.get('msg') or '')
+    trace = payload.get('exc_info')
+    if isinstance(trace, list) and len(trace) > 1 and trace[1]:
+        # The frames are lost on the way.
+        message = f'{message}\n{trace[1]}'
+    found = {
+        'kind': 'log', 'logger': logger or None, 'message': message,
+        'level': schema.LEVELS.get(
+            str(payload.get('levelname')).upper(), schema.ERROR),
+        'pid': payload.get('process'),
+        'instance': _uuid(extra.get('instance')
+                          or extra.get('instance_uuid')),
+        'named': _identifiers(extra),
+        'ctx': _context({**context, **_dict(extra.get('context')),
+                         **{k: v for k, v in extra.items() if v}}) or '-'}
+    if logger:
+        found['tag'] = logger.partition('.')[0]
+    return found
 
 
 def _server(payload: dict[str, Any]) -> str | None:

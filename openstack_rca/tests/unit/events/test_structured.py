@@ -303,6 +303,55 @@ class TestNotifications(test_parser.FixtureCase):
             self.assertRow(row, kind='notification', logger='a.b',
                            timestamp=at('05:00:00'))
 
+    def test_logrecord(self) -> None:
+        request = 'req-6a1cd1d8-9d1f-4d9b-8f5f-0d43a24a2a11'
+        server = '3c0a4f3e-5b3a-4c55-9f6c-2b8b0e6f2a77'
+        row, = base.rows(json.dumps({
+            'event_type': 'logrecord', 'priority': 'ERROR',
+            'timestamp': '2026-11-21 05:00:00', 'publisher_id': None,
+            'payload': {
+                'name': 'nova.compute.manager', 'levelname': 'WARNING',
+                'process': 4711, 'msg': 'Lost it',
+                'exc_info': ["<class 'OSError'>", 'no space', '<traceback>'],
+                'extra': {'request_id': request, 'instance': {
+                    'uuid': server}}}}), 'notifications')
+        self.assertRow(
+            row, kind='log', service='nova', logger='nova.compute.manager',
+            level=30, pid=4711, message='Lost it\nno space', host='',
+            request_id=request, resources=[server])
+        # Nobody has to send what the handler does.
+        for payload in ({}, {'name': 7, 'msg': [1], 'extra': 'x',
+                             'exc_info': [1], 'levelname': {}}):
+            row, = base.rows(json.dumps({
+                'event_type': 'logrecord', 'payload': payload,
+                'timestamp': '2026-11-21 05:00:00'}), 'notifications')
+            self.assertRow(row, kind='log', level=40)
+
+    def test_error_notification(self) -> None:
+        row, = base.rows(json.dumps({
+            'event_type': 'error_notification', 'priority': 'ERROR',
+            'timestamp': '2026-11-21 05:00:00',
+            'publisher_id': 'error.publisher',
+            'payload': {'error': 'It broke'}}), 'notifications')
+        self.assertRow(row, kind='notification', level=40, binary='',
+                       host='',
+                       message='error_notification error=It broke')
+
+    def test_whatever_a_listener_wrote(self) -> None:
+        came = {'received_at': '2026-11-21T05:00:00+00:00'}
+        for more in ({}, {'payload': 'text'}, {'event_type': 7},
+                     {'timestamp': '0001-01-01 00:00:00+14:00'},
+                     {'timestamp': '1950-01-01 00:00:00'},
+                     {'timestamp': 'soon', 'event_type': None}):
+            row, = base.rows(json.dumps(came | more), 'notifications')
+            self.assertRow(row, kind='notification',
+                           timestamp=at('05:00:00'))
+        self.assertEqual('unknown', row['logger'])
+        row, = base.rows(json.dumps({
+            **came, 'event_type': 'a', 'payload': 'No\nroom'}),
+            'notifications')
+        self.assertRow(row, message='a message=No')
+
 
 class TestHostile(tests.TestCase):
 
