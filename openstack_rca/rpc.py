@@ -11,12 +11,15 @@
 # under the License.
 """The message bus.
 
-It only carries nudges: what is to be done stands in the database, so that a
-bus which is not there, or loses messages, costs a second and nothing else.
+Engines are nudged over it: what is to be done stands in the database, so that
+a bus which is not there, or loses messages, costs a second and nothing else.
+What happens is told to others over it, see
+:mod:`openstack_rca.engine.publisher`.
 """
 
 from oslo_config import cfg
 import oslo_messaging as messaging
+from oslo_messaging import opts
 
 from openstack_rca import conf
 from openstack_rca import exception
@@ -28,6 +31,8 @@ VERSION = '1.0'
 # The errors of oslo.messaging can hold the URL with its password.
 _WRONG = ('[DEFAULT] transport_url names no message bus that can be used. It '
           'looks like rabbit://user:password@host:5672/.')
+
+_NOTIFIER = 'oslo_messaging_notifications'
 
 messaging.set_transport_defaults(control_exchange=EXCHANGE)
 
@@ -63,6 +68,35 @@ def transport() -> messaging.Transport:
     except (messaging.DriverLoadFailure, messaging.InvalidTransportURL,
             ValueError) as error:
         raise exception.InvalidInput(reason=_WRONG) from error
+
+
+def notifies() -> bool:
+    """Whether the operator wants notifications, and named a bus for them.
+
+    :raises InvalidInput: the bus that is named is none
+    """
+    for group, options in opts.list_opts():
+        if group == _NOTIFIER:
+            # As oslo.messaging does, once there is a notifier.
+            conf.CONF.register_opts(options, group=group)
+    told = conf.CONF[_NOTIFIER]
+    return bool(set(told.driver) - {'', 'noop'}
+                and (told.transport_url or configured()))
+
+
+def notification_transport() -> messaging.Transport:
+    """A connection to the message bus that notifications go to.
+
+    :raises InvalidInput: the configuration names none that there is
+    """
+    try:
+        return messaging.get_notification_transport(conf.CONF)
+    except (messaging.DriverLoadFailure, messaging.InvalidTransportURL,
+            ValueError) as error:
+        raise exception.InvalidInput(
+            reason='[oslo_messaging_notifications] transport_url names no '
+            'message bus that can be used. It looks like '
+            'rabbit://user:password@host:5672/.') from error
 
 
 def target(server: str | None = None) -> messaging.Target:

@@ -53,6 +53,8 @@ class Pipe:
         # Both signals are the engine's affair: it ends its processes.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        # Asks for a Guru Meditation Report, which the engine writes.
+        signal.signal(signal.SIGUSR2, signal.SIG_IGN)
         sending = os.fdopen(os.dup(1), 'wb')
         os.dup2(2, 1)
         return cls(sys.stdin.buffer, sending)
