@@ -127,6 +127,7 @@ class TestDocs(base.TestCase):
              'rca event list',
              'rca incident acknowledge', 'rca incident list',
              'rca incident resolve', 'rca incident show',
+             'rca incident suppress',
              'rca index clear', 'rca index rebuild', 'rca index status',
              'rca index verify', 'rca knowledge delete',
              'rca knowledge export', 'rca knowledge import',
@@ -165,8 +166,9 @@ class TestDocs(base.TestCase):
         known = set[str]().union(*(options(name) for name in COMMANDS))
         for program in ('openstack-rca-manage', 'openstack-rca-status'):
             known |= own_options(own_parser(program))
-        bench = (ROOT / 'tools' / 'bench.py').read_text()
-        known |= set(re.findall(r"add_argument\('(--[a-z]+)'", bench))
+        for tool in ('bench.py', 'cloud/__main__.py'):
+            known |= set(re.findall(r"'(--[a-z-]+)'", (
+                ROOT / 'tools' / tool).read_text()))
         for name, text in pages().items():
             for line in text.splitlines():
                 # Options of pip, stestr, journalctl and the like, and of
@@ -174,7 +176,8 @@ class TestDocs(base.TestCase):
                 if re.search(
                         r'journalctl|pip |bindep|reno|systemctl|systemd-'
                         r'|create(?:user|db) |--description'
-                        r'|openstack (?:user|role|service|endpoint) ', line):
+                        r'|openstack (?:user|role|service|endpoint|server) ',
+                        line):
                     continue
                 for option in re.findall(r'(?<![\w-])--[a-z][a-z-]+', line):
                     self.assertIn(option, known, f'{name}: {line}')

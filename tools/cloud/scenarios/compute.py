@@ -1,0 +1,130 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""Faults of Nova and Placement."""
+
+import signal
+
+from tools.cloud import bootstrap
+from tools.cloud.scenarios import base
+
+
+class ComputeKilled(base.Stopped):
+    name = 'compute_killed'
+    cause = ('nova-compute of cmp3, the only host of zone az2, was killed: '
+             'servers for that zone wait, then find no host')
+    truths = (base.Truth(('nova-compute',), ('process_down',),
+                         ('nova', 'nova-scheduler', 'nova-conductor',
+                          'nova-compute'), 'cmp3'),)
+    parts = ('nova-compute-cmp3',)
+    number = signal.SIGKILL
+    lasts = 110.0
+
+    def provoke(self) -> None:
+        self.boot(zone='az2')
+
+
+class ComputeFrozen(base.Frozen):
+    name = 'compute_frozen'
+    cause = ('nova-compute of cmp3, the only host of zone az2, hangs: calls '
+             'to it time out, then it counts as down')
+    truths = (base.Truth(('nova-compute',), ('hang', 'process_down'),
+                         ('nova', 'nova-api', 'nova-scheduler',
+                          'nova-conductor', 'nova-compute'), 'cmp3'),)
+    parts = ('nova-compute-cmp3',)
+    lasts = 110.0
+
+    def provoke(self) -> None:
+        self.boot(zone='az2')
+
+
+class ConductorStopped(base.Stopped):
+    name = 'conductor_stopped'
+    cause = ('nova-conductor was stopped: compute hosts cannot write what '
+             'happens, and no server is built')
+    truths = (base.Truth(('nova-conductor',), ('process_down', 'hang'),
+                         ('nova', 'nova-compute', 'nova-api')),)
+    parts = ('nova-conductor',)
+    lasts = 90.0
+
+
+class ConductorFrozen(base.Frozen):
+    name = 'conductor_frozen'
+    cause = ('nova-conductor hangs: its queue has a consumer that does not '
+             'answer, and calls of compute hosts time out')
+    truths = (base.Truth(('nova-conductor',), ('hang', 'process_down'),
+                         ('nova', 'nova-compute', 'nova-api')),)
+    parts = ('nova-conductor',)
+    lasts = 90.0
+
+
+class SchedulerStopped(base.Stopped):
+    name = 'scheduler_stopped'
+    cause = ('nova-scheduler was stopped: nova-conductor waits for hosts and '
+             'times out')
+    truths = (base.Truth(('nova-scheduler',), ('process_down', 'hang'),
+                         ('nova', 'nova-conductor')),)
+    parts = ('nova-scheduler',)
+    lasts = 90.0
+
+
+class PlacementStopped(base.Stopped):
+    name = 'placement_stopped'
+    cause = ('Placement was stopped: nova-scheduler and the compute hosts '
+             'get connection refused')
+    truths = (base.Truth(('placement',), ('process_down', 'connectivity'),
+                         ('nova', 'nova-scheduler', 'nova-compute',
+                          'nova-conductor')),)
+    parts = ('placement-api',)
+    lasts = 70.0
+
+
+class NoValidHost(base.Scenario):
+    name = 'no_valid_host'
+    cause = ('servers are asked for that are larger than any compute host: '
+             'Placement has no candidate')
+    truths = (base.Truth(('compute-capacity',), ('capacity',),
+                         ('nova', 'nova-conductor', 'nova-scheduler',
+                          'placement')),)
+    recovers = 'nobody asks for them any more'
+    sign = r'(?i)No valid host|allocation candidate'
+    every = 7.0
+
+    def inject(self) -> None:
+        self.provoke()
+
+    def provoke(self) -> None:
+        self.boot('m1.giant')
+
+    def clear(self) -> None:
+        """The last server was asked for."""
+
+
+class QuotaExceeded(base.Scenario):
+    name = 'quota_exceeded'
+    cause = ('the quota of project demo was set to one server: it is '
+             'refused more')
+    truths = (base.Truth(('nova-api',), ('quota',), ('nova', 'nova-api')),)
+    recovers = 'the quota is set to what it was'
+    sign = r'(?i)quota exceeded'
+    every = 6.0
+
+    def _project(self) -> str:
+        return str(self.admin.identity.find_project('demo').id)
+
+    def inject(self) -> None:
+        bootstrap.quota(self.admin, self._project(), 1)
+
+    def provoke(self) -> None:
+        self.boot('m1.small', project='demo')
+
+    def clear(self) -> None:
+        bootstrap.quota(self.admin, self._project())
