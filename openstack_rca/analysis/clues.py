@@ -437,7 +437,7 @@ CLUES = (
           detail=details.claim),
     _clue('compute service down', r'ComputeServiceUnavailable|'
           r'Compute service of \S+ is unavailable|'
-          r"instance's host \w[\w\-.]* is down|"
+          r"instance's host (?!None\b)\w[\w\-.]* is down|"
           r'Compute host \S+ (?:could not be found|is not up)',
           _is('nova-compute'), 'process_down', .6,
           'A nova-compute service is down', _RESTART,
@@ -518,7 +518,10 @@ CLUES = (
     _clue('volume service down', r'(?:volume|cinder-volume)[^\n]{0,40} '
           r'is down|not been (?:updated|heard)', _is('cinder-volume'),
           'process_down', .75, 'A cinder-volume service is down', _RESTART,
-          detail=details.backend),
+          detail=details.backend,
+          # Of other services, the scheduler of Nova says the same.
+          said_by=('cinder-api', 'cinder-scheduler', 'cinder-volume',
+                   'cinder-backup')),
     _clue('volume space', r'Insufficient free (?:virtual )?space|'
           r'not enough free space', _is('storage'), 'capacity', .85,
           'The volume backend is full', 'Extend the backend.'),

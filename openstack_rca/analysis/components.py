@@ -15,6 +15,7 @@ The names are those that a report uses for the faulty part. Default ports are
 those of OpenStack's installation guide and of IANA's register.
 """
 
+import functools
 import re
 
 from openstack_rca.events import parts
@@ -73,6 +74,24 @@ _PREFIXES = {
     'networking': 'neutron-server', 'volume': 'cinder-api',
     'orchestration': 'heat-engine'}
 
+#: Paths of the APIs, as their references give them: behind a load balancer
+#: no port tells anything, and a name may stand before them.
+_PATHS = tuple((name, re.compile(r'(?:/[\w.-]+)??' + pattern)) for
+               name, pattern in (
+    ('neutron-server', r'/v2\.0/(?:networks|subnets|ports|routers|'
+     r'security-group|floatingips|agents|extensions|quotas|network-|qos|'
+     r'trunks|address-|segments|availability_zones)'),
+    ('keystone', r'/v3/(?:auth|users|projects|domains|services|endpoints|'
+     r'regions|roles|role_assignments|credentials|groups|limits|policies)\b'),
+    ('glance', r'/v2/(?:images|schemas|tasks|metadefs|stores|info)\b'),
+    ('placement', r'/(?:resource_providers|allocation_candidates|allocations|'
+     r'traits|resource_classes|usages|reshaper)\b'),
+    ('nova-api', r'/v2\.1/(?:servers|flavors|os-|limits|images|extensions)'),
+    ('cinder-api', r'/v3/(?:[0-9a-f]{32}/)?(?:volumes|snapshots|attachments|'
+     r'backups|types|groups|scheduler-stats|os-|messages|qos-specs)')))
+#: Characters of a path that tell.
+_PATH = 80
+
 #: First word of an RPC topic, exchange or module to who listens there.
 _TOPICS = {
     'conductor': 'nova-conductor', 'scheduler': 'nova-scheduler',
@@ -123,6 +142,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 
 _URL = re.compile(r'https?://(\[[0-9a-f:]+\]|[\w.\-]+)(?::(\d+))?(/[\w\-]*)?')
 _PEER = re.compile(r'(?:\d{1,3}(?:\.\d{1,3}){3}|\b[a-z][\w.\-]*):(\d{2,5})\b')
+_WITH_URL = re.compile(r'with url: (/[^\s?]{1,80})')
 _HOST_PORT = re.compile(r"host='?[\w.\-]+'?, port=(\d+)")
 _RPC = re.compile(
     r'/(nova|cinder|neutron|heat|manila|ironic)/(?:[\w/]*?)'
@@ -155,17 +175,31 @@ def of_peer(text: str) -> str | None:
     """The component at the address that a text names first."""
     for match in _URL.finditer(text):
         port = int(match[2]) if match[2] else 0
-        found = of_port(port) or _PREFIXES.get((match[3] or '/')[1:])
+        found = (of_port(port) or _PREFIXES.get((match[3] or '/')[1:])
+                 or _of_path(text[match.start(3):][:_PATH] if match[3]
+                             else ''))
         if found:
             return found
     for match in _HOST_PORT.finditer(text):
         found = of_port(int(match[1]))
         if found:
             return found
+    for match in _WITH_URL.finditer(text):
+        found = _of_path(match[1])
+        if found:
+            return found
     for match in _PEER.finditer(text):
         found = of_port(int(match[1]))
         if found:
             return found
+    return None
+
+
+def _of_path(text: str) -> str | None:
+    """The component whose API has a path, wherever it listens."""
+    for name, pattern in _PATHS:
+        if pattern.match(text):
+            return name
     return None
 
 
@@ -197,3 +231,20 @@ def of_service(name: str) -> str:
     if name == 'compute-capacity':
         return 'nova'
     return name.split('-')[0]
+
+
+@functools.cache
+def behind(component: str) -> frozenset[str]:
+    """All components that a component needs, directly or not.
+
+    :param component: its name
+    """
+    seen: set[str] = set()
+    todo = list(NEEDS.get(component, ()))
+    while todo:
+        name = todo.pop()
+        if name in seen or name == component:
+            continue
+        seen.add(name)
+        todo += NEEDS.get(name, ())
+    return frozenset(seen)

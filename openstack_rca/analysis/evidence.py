@@ -46,12 +46,12 @@ TRACEBACK = 'Traceback (most recent call last)'
 
 _KEY = ['service', 'binary', 'host', 'template']
 #: What services tell at INFO though somebody was refused or is gone.
-_TOLD = (r'Quota exceeded|OverQuota|exceeds allowed|over limit|'
-         r"Policy doesn't allow|not authorized|allocation candidates from|"
-         r'returned <\*> hosts|Filtering removed all hosts|dead agents|'
-         r'outcome=failure|Shutdown complete|Normal shutdown|'
-         r'Starting MariaDB|startup complete|closing AMQP connection|alarm|'
-         r'Caught SIG|rejected authorization|Invalid user token')
+TOLD = (r'Quota exceeded|OverQuota|exceeds allowed|over limit|'
+        r"Policy doesn't allow|not authorized|allocation candidates from|"
+        r'returned <\*> hosts|Filtering removed all hosts|dead agents|'
+        r'outcome=failure|Shutdown complete|Normal shutdown|'
+        r'Starting MariaDB|startup complete|closing AMQP connection|alarm|'
+        r'Caught SIG|rejected authorization|Invalid user token')
 _NO_CANDIDATES = 'no allocation candidates'
 
 
@@ -183,7 +183,7 @@ def gather(store: stores.Store, baseline: stores.Store | None,
     profile = detectors.profile(store.narrow(query))
     templates = store.templates()
     told = templates.filter(
-        pl.col('pattern').str.contains(_TOLD))['template']
+        pl.col('pattern').str.contains(TOLD))['template']
     reference, current, onset = _divide(store, baseline, scope, profile,
                                         told)
     view = detectors.View(current, reference, store, query, onset)
@@ -343,28 +343,37 @@ def findings(evidence: Evidence) -> list[ranking.Finding]:
     found = []
     told: list[clues.Blame] = []
     for row in evidence.samples:
-        component = components.of_binary(row['binary'])
-        text = message(row)
-        read = clues.read(clues.Message(
-            text, component, row['level'], row['status'], row['kind']))
-        share = unusual(row)
-        blames = [(b, b.weight * share) for b in read]
-        if not blames:
-            blames = [(b, b.weight * share)
-                      for b in _plain(row, component)]
-        for blame, weight in blames:
-            if row['level'] < schema.WARNING and row['status'] is None \
-                    and blame.clue not in _TOLD_AT_INFO:
-                weight *= 0.5
+        for blame, weight, host in blames(row):
             found.append(ranking.Finding(
                 component=blame.component, category=blame.category,
                 clue=blame.clue, weight=weight, cause=blame.cause,
                 remedy=blame.remedy, direct=blame.direct, events=[row],
-                host=_host(blame, row, component, text),
+                host=host,
                 related=row['related'], since=row['timestamp'],
                 processes={(row['binary'], row['host'])}))
             told.append(blame)
     return _one_caller(_detailed(found, told))
+
+
+def blames(row: dict[str, Any]) -> list[tuple[clues.Blame, float, str]]:
+    """What one event says of whose fault it is.
+
+    :param row: of the event, with ``count`` and the like of a sample or not
+    :returns: what it says, how strong that is, and the host that is meant
+    """
+    component = components.of_binary(row['binary'])
+    text = message(row)
+    share = unusual(row)
+    found = []
+    for blame in (clues.read(clues.Message(
+            text, component, row['level'], row['status'], row['kind']))
+            or _plain(row, component)):
+        weight = blame.weight * share
+        if row['level'] < schema.WARNING and row['status'] is None \
+                and blame.clue not in _TOLD_AT_INFO:
+            weight *= 0.5
+        found.append((blame, weight, _host(blame, row, component, text)))
+    return found
 
 
 def _detailed(found: list[ranking.Finding],

@@ -25,7 +25,7 @@ import datetime
 from typing import Any
 
 from openstack_rca.analysis import components
-from openstack_rca.events import schema
+from openstack_rca.events import levels
 
 #: How much of a reason is explained away by a certain fault behind the
 #: component, for reasons that show the fault itself and for those that show
@@ -79,7 +79,7 @@ class Finding:
         """When the first error record among the events was logged."""
         return min((e['timestamp'] for e in self.events
                     if e['kind'] not in ('notification', 'resource')
-                    and (e['level'] >= schema.ERROR
+                    and (e['level'] >= levels.ERROR
                          or 'Traceback (most recent' in e['text'])),
                    default=None)
 
@@ -162,19 +162,6 @@ def _either(strengths: Iterable[float]) -> float:
     return 1 - left
 
 
-def _behind(component: str) -> set[str]:
-    """All components that a component needs, directly or not."""
-    seen: set[str] = set()
-    todo = list(components.NEEDS.get(component, ()))
-    while todo:
-        name = todo.pop()
-        if name in seen or name == component:
-            continue
-        seen.add(name)
-        todo += components.NEEDS.get(name, ())
-    return seen
-
-
 def rank(findings: list[Finding],
          topics: tuple[str, ...] = ()) -> list[Candidate]:
     """Components in the order of how likely they are at fault.
@@ -192,7 +179,7 @@ def rank(findings: list[Finding],
                  if (t := f.failed()) is not None), default=None)
     ranked = []
     for name, group in by_component.items():
-        cover = max((sure[b] for b in _behind(name) if b in sure),
+        cover = max((sure[b] for b in components.behind(name) if b in sure),
                     default=0.0)
         strengths = []
         for finding in group:

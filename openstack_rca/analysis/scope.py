@@ -25,6 +25,8 @@ from openstack_rca.store import base as stores
 
 _AGO = re.compile(r'^(\d+(?:\.\d+)?)\s*(s|sec|seconds?|m|min|minutes?|h|'
                   r'hours?|d|days?)(?:\s+ago)?$', re.IGNORECASE)
+#: Days of a length of time.
+_LONGEST = 36525
 _UNITS = {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}
 _STAMP = re.compile(
     r'(?:\b(?P<how>since|after|from|between|until|till|before|to|and)\s+)?'
@@ -151,6 +153,26 @@ def parse_time(text: str, timezone: str = 'UTC',
             f"'{text}' is no time. Write it like 2026-11-21 02:40, "
             f'2026-11-21T02:40:00+01:00, or 90m for 90 minutes ago.'
         ) from error
+
+
+def parse_span(text: str) -> datetime.timedelta:
+    """A length of time as people write it.
+
+    :param text: such as ``90m`` or ``7 days``
+    :raises InvalidInput: it is none, or nothing, or too long
+    """
+    text = text.strip()
+    span = _AGO.match(text)
+    try:
+        found = datetime.timedelta(seconds=float(span[1]) * _UNITS[
+            span[2][0].lower()]) if span else None
+    except OverflowError:
+        found = None
+    if (not found or text.lower().endswith('ago')
+            or found > datetime.timedelta(days=_LONGEST)):
+        raise exception.InvalidInput(
+            f"'{text}' is no length of time. Write it like 90m, 12h or 7d.")
+    return found
 
 
 def check_order(since: datetime.datetime | None,

@@ -36,7 +36,7 @@ LEVELS = ['DEBUG', 'INFO', 'WARNING', 'ERROR', 'CRITICAL']
 EVIDENCE_KINDS = ['log', 'notification', 'resource', 'signature', 'incident',
                   'document']
 RATINGS = ['right', 'partly', 'wrong']
-INCIDENT_STATUSES = ['open', 'acknowledged', 'resolved']
+INCIDENT_STATUSES = ['open', 'acknowledged', 'resolved', 'suppressed']
 MODES = ['fast', 'full']
 
 
@@ -293,12 +293,16 @@ INCIDENT_UPDATE: Schema = {
     'properties': {
         'status': _one_of(INCIDENT_STATUSES),
         'resolution': _or_null(_text(
-            10000, description='How it was resolved; only with or after '
-                               'the status resolved.')),
+            10000, description='How it was resolved, or why it is '
+                               'suppressed; only with or after such a '
+                               'status.')),
+        'suppressed_until': _moment(
+            'When it is suppressed no longer; null for good. Only with or '
+            'after the status suppressed.'),
     },
     'minProperties': 1,
     'x-message': 'Nothing is to be changed: give at least one of status, '
-                 'resolution.',
+                 'resolution, suppressed_until.',
     'additionalProperties': False,
 }
 
@@ -433,7 +437,10 @@ def knowledge_parameters(max_limit: int) -> Schema:
 
 def incident_parameters(max_limit: int) -> Schema:
     """Of the query string of GET /v1/incidents."""
-    return _parameters(max_limit, status=_one_of(INCIDENT_STATUSES))
+    return _parameters(max_limit, status=_one_of(
+        INCIDENT_STATUSES,
+        description='Without it, those that turned out to be a part of '
+                    'another one are left out.'))
 
 
 def model_parameters(max_limit: int) -> Schema:
@@ -626,7 +633,19 @@ _INCIDENT = _whole(
     analysis_id=_MAYBE_ID, created_at=_TIME, updated_at=_TIME,
     acknowledged_at=_MAYBE_TIME, acknowledged_by=_MAYBE_TEXT,
     resolved_at=_MAYBE_TIME, resolved_by=_MAYBE_TEXT,
-    resolution=_MAYBE_TEXT)
+    resolution=_MAYBE_TEXT, origin=_one_of(
+        ['engine', 'analysis'],
+        description='Who opened it: an engine, or an analysis that was '
+                    'asked for.'),
+    first_seen={**_MAYBE_TIME, 'description': 'When its first symptom was '
+                                              'logged.'},
+    last_seen={**_MAYBE_TIME, 'description': 'When its last symptom was '
+                                             'logged.'},
+    symptoms=_COUNT, reopened={**_COUNT, 'description': 'How often engines '
+                                                        'opened it again.'},
+    merged_into={**_MAYBE_ID, 'description': 'The incident that it turned '
+                                             'out to be a part of.'},
+    suppressed_until=_MAYBE_TIME, suppressed_by=_MAYBE_TEXT)
 
 _SOURCE = _whole(
     id=_TEXT, host=_TEXT, status=_one_of(['ready', 'reading', 'failed']),

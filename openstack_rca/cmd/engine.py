@@ -28,7 +28,10 @@ from openstack_rca import conf  # noqa: E402
 from openstack_rca import exception  # noqa: E402
 from openstack_rca import rpc  # noqa: E402
 from openstack_rca import version  # noqa: E402
+from openstack_rca.engine import bus  # noqa: E402
 from openstack_rca.engine import drivers  # noqa: E402
+from openstack_rca.engine import meditation  # noqa: E402
+from openstack_rca.engine import publisher  # noqa: E402
 from openstack_rca.engine import service as engine_service  # noqa: E402
 from openstack_rca.engine import state  # noqa: E402
 
@@ -41,12 +44,15 @@ def check() -> None:
 
     :raises RCAException: what is wrong
     """
-    state.sources()
+    state.stores()
     state.prepare()
+    if state.notifications() is not None:
+        bus.urls()
     drivers.check('openstack_rca.detectors', conf.CONF.detectors.enabled)
     drivers.check('openstack_rca.llms', [conf.CONF.llm.backend])
     drivers.check('openstack_rca.models', [conf.CONF.models.driver])
     drivers.check('openstack_rca.retrievers', [conf.CONF.retrieval.driver])
+    publisher.check()
     if rpc.configured():
         rpc.transport().cleanup()
 
@@ -65,6 +71,7 @@ def run(args: list[str]) -> int:
     except exception.RCAException as error:
         print(f'openstack-rca-engine: {error}', file=sys.stderr)
         return 1
+    meditation.register()
     gmr.TextGuruMeditation.setup_autorun(version, conf=conf.CONF)
     launcher = service.launch(
         conf.CONF, engine_service.EngineService(args), workers=1,

@@ -44,7 +44,7 @@ Possible values:
 """),
     cfg.FloatOpt(
         'watch_interval',
-        default=5.0,
+        default=1.0,
         min=0.0,
         max=3600.0,
         help="""
@@ -54,7 +54,7 @@ is a symptom: a row of the database, and a warning in the log of the engine.
 Possible values:
 
 * 0: never; logs are only looked at when somebody asks.
-* Any positive number up to 3600; the default is 5 seconds.
+* Any positive number up to 3600; the default is 1 second.
 """),
     cfg.IntOpt(
         'watch_lookback',

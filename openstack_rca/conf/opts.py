@@ -19,18 +19,26 @@ from openstack_rca.conf import cloud
 from openstack_rca.conf import default
 from openstack_rca.conf import detectors
 from openstack_rca.conf import engine
+from openstack_rca.conf import incidents
 from openstack_rca.conf import knowledge
 from openstack_rca.conf import limits
 from openstack_rca.conf import llm
 from openstack_rca.conf import local_cache
+from openstack_rca.conf import metrics
 from openstack_rca.conf import models
+from openstack_rca.conf import notifications
+from openstack_rca.conf import publishing
 from openstack_rca.conf import retrieval
 from openstack_rca.conf import sources
+from openstack_rca.conf import store
+from openstack_rca.conf import webhooks
 
 GROUPS: tuple[tuple[cfg.OptGroup, tuple[cfg.Opt, ...]], ...] = tuple(
     (module.GROUP, module.OPTIONS)
-    for module in (default, analysis, api, cloud, detectors, engine, knowledge,
-                   limits, llm, local_cache, models, retrieval, sources))
+    for module in (default, analysis, api, cloud, detectors, engine, incidents,
+                   knowledge, limits, llm, local_cache, metrics, models,
+                   notifications, publishing, retrieval, sources, store,
+                   webhooks))
 
 
 def list_opts() -> list[tuple[cfg.OptGroup, list[cfg.Opt]]]:

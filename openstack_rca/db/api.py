@@ -28,13 +28,6 @@ from openstack_rca.db import models
 from openstack_rca.db import rows
 from openstack_rca.db import session
 
-#: Which states of an incident follow which.
-STEPS = {
-    'open': ('acknowledged', 'resolved'),
-    'acknowledged': ('open', 'resolved'),
-    'resolved': ('open',),
-}
-
 
 @session.guarded
 def ping() -> None:
@@ -290,100 +283,6 @@ def query_get(project_id: str, query_id: str) -> dict[str, Any]:
         if row is None:
             raise exception.NotFound(what='query', id=query_id)
         return rows.query(row)
-
-
-# Incidents
-
-
-@session.guarded
-def incident_list(project_id: str, limit: int, marker: str | None = None,
-                  status: str | None = None
-                  ) -> tuple[list[dict[str, Any]], bool]:
-    """A page of incidents, the newest first.
-
-    :raises MarkerNotFound: there is no such incident in the project
-    """
-    table = models.INCIDENTS
-    conditions = []
-    if status is not None:
-        conditions.append(table.c.status == status)
-    with session.reader() as connection:
-        found, more = rows.page(connection, sa.select(table), table,
-                                conditions, 'incident', project_id, limit,
-                                marker)
-        return [rows.incident(row) for row in found], more
-
-
-@session.guarded
-def incident_get(project_id: str, incident_id: str) -> dict[str, Any]:
-    """One incident.
-
-    :raises NotFound: there is none in the project
-    """
-    with session.reader() as connection:
-        return _incident(connection, project_id, incident_id)
-
-
-def _incident(connection: sa.Connection, project_id: str,
-              incident_id: str) -> dict[str, Any]:
-    table = models.INCIDENTS
-    row = connection.execute(sa.select(table).where(
-        table.c.id == incident_id,
-        table.c.project_id == project_id)).mappings().first()
-    if row is None:
-        raise exception.NotFound(what='incident', id=incident_id)
-    return rows.incident(row)
-
-
-@session.guarded
-def incident_update(project_id: str, incident_id: str, user_id: str,
-                    values: dict[str, Any]) -> dict[str, Any]:
-    """Take an incident a step further, or write down how it was resolved.
-
-    :param values: ``status``, ``resolution`` or both
-    :returns: the incident as it is now
-    :raises NotFound: there is none in the project
-    :raises Conflict: the step is none that an incident can take, or there
-        is a resolution for what is not resolved
-    """
-    table = models.INCIDENTS
-    with session.writer() as connection:
-        before = _incident(connection, project_id, incident_id)
-        was = before['status']
-        status = values.get('status') or was
-        if status != was and status not in STEPS[was]:
-            raise exception.Conflict(
-                reason=f'The incident {incident_id} is {was} and cannot '
-                f'become {status}: only {" or ".join(STEPS[was])}.')
-        if values.get('resolution') is not None and status != 'resolved':
-            raise exception.Conflict(
-                reason=f'The incident {incident_id} is {status}: only a '
-                'resolved one has a resolution.')
-        now = rows.utcnow()
-        change: dict[str, Any] = {}
-        if status != was:
-            change['status'] = status
-            if status == 'acknowledged':
-                change |= {'acknowledged_at': now, 'acknowledged_by': user_id}
-            elif status == 'resolved':
-                change |= {'resolved_at': now, 'resolved_by': user_id}
-            else:
-                change |= dict.fromkeys((
-                    'acknowledged_at', 'acknowledged_by', 'resolved_at',
-                    'resolved_by', 'resolution'))
-        if 'resolution' in values and status == 'resolved':
-            change['resolution'] = values['resolution']
-        if any(before[name] != value for name, value in change.items()):
-            done = connection.execute(table.update().where(
-                table.c.id == incident_id, table.c.status == was).values(
-                    updated_at=now, **change))
-            if not done.rowcount:
-                raise exception.Conflict(
-                    reason=f'Somebody else changed the incident '
-                    f'{incident_id} at the same time. Look at it again.')
-            knowledge.learn_incident(connection, project_id, incident_id,
-                                     user_id)
-        return _incident(connection, project_id, incident_id)
 
 
 # Sources

@@ -29,7 +29,9 @@ import sqlalchemy as sa
 
 from openstack_rca import exception
 from openstack_rca.db import clock
+from openstack_rca.db import incidents
 from openstack_rca.db import models
+from openstack_rca.db import outbox
 from openstack_rca.db import rows
 from openstack_rca.db import session
 
@@ -222,12 +224,16 @@ def complete(item: Claim, result: str) -> bool:
                     rows.COMPLETE):
             return False
         report = json.loads(result)
-        incident_id = None
-        if item.request.get('incident'):
+        incident_id = item.request.get('incident_id')
+        if incident_id:
+            incident_id = incidents.analysed(connection, incident_id,
+                                             item.id, report)
+        elif item.request.get('incident'):
             incident_id = _open_incident(connection, item, report)
         first = (report.get('hypotheses') or [{}])[0]
-        connection.execute(models.ANALYSES.update().where(
-            models.ANALYSES.c.id == item.id).values(
+        table = models.ANALYSES
+        connection.execute(table.update().where(
+            table.c.id == item.id).values(
                 report=result, verdict=report.get('verdict'),
                 category=report.get('category'),
                 component=first.get('component'),
@@ -235,6 +241,11 @@ def complete(item: Claim, result: str) -> bool:
                 confidence=report.get('confidence'),
                 summary=rows.clip(report.get('summary'), models.SUMMARY),
                 incident_id=incident_id))
+        told = connection.execute(sa.select(*(
+            c for c in table.c if c.name != 'report')).where(
+                table.c.id == item.id)).mappings().one()
+        outbox.add(connection, outbox.COMPLETE,
+                   {**told, 'host': first.get('host')})
         return True
 
 
@@ -286,15 +297,18 @@ def _open_incident(connection: sa.Connection, item: Claim,
     incident_id = uuidutils.generate_uuid()
     title = (item.request.get('issue') or report.get('summary')
              or 'Analysis ' + item.id)
-    connection.execute(models.INCIDENTS.insert().values(
-        id=incident_id, project_id=item.project_id, status='open',
-        title=rows.clip(' '.join(title.split()), models.TITLE),
-        summary=rows.clip(report.get('summary'), models.SUMMARY),
-        component=first.get('component'), category=report.get('category'),
-        host=rows.clip(first.get('host'), 255),
-        severity=report.get('severity'),
-        confidence=report.get('confidence'), analysis_id=item.id,
-        created_at=now, updated_at=now))
+    row = {
+        'id': incident_id, 'project_id': item.project_id, 'status': 'open',
+        'title': rows.clip(' '.join(title.split()), models.TITLE),
+        'summary': rows.clip(report.get('summary'), models.SUMMARY),
+        'component': first.get('component'),
+        'category': report.get('category'),
+        'host': rows.clip(first.get('host'), 255),
+        'severity': report.get('severity'),
+        'confidence': report.get('confidence'), 'analysis_id': item.id,
+        'origin': 'analysis', 'created_at': now, 'updated_at': now}
+    connection.execute(models.INCIDENTS.insert().values(row))
+    outbox.add(connection, outbox.CREATE, row)
     return incident_id
 
 
@@ -374,15 +388,15 @@ def purge(days: float, most: int = 1000) -> dict[str, int]:
               'symptoms': 0, 'sources': 0}
     age = -int(days * 86400)
     jobs, analyses = models.JOBS, models.ANALYSES
-    incidents, sources = models.INCIDENTS, models.SOURCES
+    table, sources = models.INCIDENTS, models.SOURCES
     trained, symptoms = models.MODELS, models.SYMPTOMS
-    alive = sa.select(incidents.c.analysis_id).where(
-        incidents.c.status != 'resolved',
-        incidents.c.analysis_id.is_not(None))
+    alive = sa.select(table.c.analysis_id).where(
+        table.c.status != 'resolved',
+        table.c.analysis_id.is_not(None))
     steps = (
-        ('incidents', incidents, sa.and_(
-            incidents.c.status == 'resolved',
-            incidents.c.resolved_at < clock.now(age))),
+        ('incidents', table, sa.and_(
+            table.c.status == 'resolved',
+            table.c.resolved_at < clock.now(age))),
         ('analyses', analyses, sa.and_(
             analyses.c.finished_at < clock.now(age),
             analyses.c.id.not_in(alive))),
@@ -412,9 +426,12 @@ def purge(days: float, most: int = 1000) -> dict[str, int]:
                         jobs.c.kind == rows.QUESTION, jobs.c.id.not_in(
                             sa.select(models.MESSAGES.c.id))))
                 if what == 'analyses':
-                    connection.execute(incidents.update().where(
-                        incidents.c.analysis_id.in_(ids)).values(
+                    connection.execute(models.INCIDENTS.update().where(
+                        models.INCIDENTS.c.analysis_id.in_(ids)).values(
                             analysis_id=None))
+                if what == 'incidents':
+                    connection.execute(models.INCIDENT_KEYS.delete().where(
+                        models.INCIDENT_KEYS.c.incident_id.in_(ids)))
             counts[what] += len(ids)
     with session.writer() as connection:
         counts['sources'] = connection.execute(sources.delete().where(

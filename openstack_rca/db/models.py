@@ -145,9 +145,36 @@ INCIDENTS = sa.Table(
     sa.Column('resolved_at', _moment()),
     sa.Column('resolved_by', sa.String(64)),
     sa.Column('resolution', sa.Text()),
+    # Who opened it: an engine, or an analysis that somebody asked for.
+    sa.Column('origin', sa.String(16), nullable=False,
+              server_default='analysis'),
+    # Of its symptoms, by the clock of the logs.
+    sa.Column('first_seen', _moment()),
+    sa.Column('last_seen', _moment()),
+    # When an engine added the last one.
+    sa.Column('touched_at', _moment()),
+    sa.Column('symptoms', sa.Integer(), nullable=False, server_default='0'),
+    sa.Column('reopened', sa.Integer(), nullable=False, server_default='0'),
+    # The incident that it turned out to be a part of.
+    sa.Column('merged_into', sa.String(36)),
+    sa.Column('suppressed_until', _moment()),
+    sa.Column('suppressed_by', sa.String(64)),
+    # What the correlator knows of it; nobody else reads it.
+    sa.Column('state', _long()),
     sa.Index(None, 'project_id', 'created_at', 'id'),
     sa.Index(None, 'project_id', 'status', 'created_at', 'id'),
     sa.Index(None, 'analysis_id'),
+    sa.Index(None, 'status', 'touched_at'),
+    **_MYSQL)
+
+# By what a symptom is known to belong to an incident: requests, resources,
+# templates.
+INCIDENT_KEYS = sa.Table(
+    'incident_keys', METADATA,
+    sa.Column('key', sa.String(160), primary_key=True),
+    sa.Column('incident_id', sa.String(36), primary_key=True),
+    sa.Column('seen_at', _moment(), nullable=False),
+    sa.Index(None, 'incident_id'),
     **_MYSQL)
 
 # What engines read. These rows tell of the cloud, not of a project.
@@ -243,9 +270,12 @@ SYMPTOMS = sa.Table(
     sa.Column('why', sa.Text(), nullable=False),
     # How often it was seen.
     sa.Column('count', sa.Integer(), nullable=False),
+    # The one that it belongs to, if any.
+    sa.Column('incident_id', sa.String(36)),
     sa.Column('created_at', _moment(), nullable=False),
     sa.Column('updated_at', _moment(), nullable=False),
     sa.Index('uq_symptoms_dedup_since', 'dedup', 'since', unique=True),
+    sa.Index(None, 'incident_id'),
     sa.Index(None, 'since', 'id'),
     sa.Index(None, 'updated_at'),
     **_MYSQL)
@@ -303,3 +333,36 @@ MESSAGES = sa.Table(
     sa.Column('finished_at', _moment()),
     sa.Index(None, 'analysis_id', 'created_at', 'id'),
     **_MYSQL)
+
+# What is to be told to others, written with the change that it tells of. A
+# row of no target is handed out to the targets that there are, by one more
+# row each.
+OUTBOX = sa.Table(
+    'outbox', METADATA,
+    # The order in which things happened; no number comes twice. SQLite
+    # counts no other integer.
+    sa.Column('number', sa.BigInteger().with_variant(
+        sa.Integer(), 'sqlite'), primary_key=True),
+    # Of the event, the same one for each of its targets.
+    sa.Column('id', sa.String(36), nullable=False),
+    # ``notification`` or ``webhook:NAME``; empty before it is handed out.
+    sa.Column('target', sa.String(80), nullable=False),
+    sa.Column('event_type', sa.String(64), nullable=False),
+    # What it is about: of one subject, one thing is told after the other.
+    sa.Column('subject', sa.String(36), nullable=False),
+    # The number of the row without a target.
+    sa.Column('place', sa.BigInteger(), nullable=False),
+    sa.Column('payload', sa.Text(), nullable=False),
+    sa.Column('state', sa.String(16), nullable=False),
+    sa.Column('attempts', sa.Integer(), nullable=False),
+    # Nobody tries it before, by the clock of the database: someone is just
+    # trying, or has tried in vain.
+    sa.Column('next_at', _moment(), nullable=False),
+    sa.Column('error', sa.Text()),
+    sa.Column('created_at', _moment(), nullable=False),
+    sa.Column('done_at', _moment()),
+    sa.Index('uq_outbox_id_target', 'id', 'target', unique=True),
+    sa.Index(None, 'state', 'target', 'next_at'),
+    sa.Index(None, 'state', 'subject'),
+    sa.Index(None, 'done_at'),
+    sqlite_autoincrement=True, **_MYSQL)

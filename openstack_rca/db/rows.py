@@ -130,8 +130,14 @@ def query(row: Row, whole: bool = True) -> dict[str, Any]:
 
 def incident(row: Row) -> dict[str, Any]:
     """An incident as the API shows it."""
-    return {name: iso(value) if isinstance(value, datetime.datetime)
-            else value for name, value in row.items()}
+    return {name: shown(value) for name, value in row.items()
+            # What only the engines read.
+            if name not in ('state', 'touched_at')}
+
+
+def shown(value: Any) -> Any:
+    """A value of a column as the API shows it."""
+    return iso(value) if isinstance(value, datetime.datetime) else value
 
 
 def page(connection: sa.Connection, statement: sa.Select[Any],

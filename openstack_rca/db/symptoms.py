@@ -58,11 +58,60 @@ def record(host: str,
     new = []
     with session.writer() as connection:
         for symptom in found:
-            row = _row(host, symptom)
-            if not _seen_again(connection, row):
-                connection.execute(models.SYMPTOMS.insert().values(row))
+            _, _, news, again = _put(connection, _row(host, symptom))
+            if news and not again:
                 new.append(dict(symptom))
     return new
+
+
+def see(connection: sa.Connection, host: str,
+        symptom: Mapping[str, Any]) -> tuple[str, str | None, bool]:
+    """Write a symptom down, in a transaction of somebody else.
+
+    :param connection: of the transaction
+    :param host: name of the engine
+    :param symptom: as :func:`record` takes it
+    :returns: the id of the row, its incident, and whether it says more than
+        was known
+    """
+    name, incident, news, _ = _put(connection, _row(host, symptom))
+    return name, incident, news
+
+
+def _put(connection: sa.Connection,
+         row: dict[str, Any]) -> tuple[str, str | None, bool, bool]:
+    """Write a row, or extend the one of a symptom that is known.
+
+    :returns: its id, its incident, whether it says more than was known, and
+        whether it was known
+    """
+    table = models.SYMPTOMS
+    rows_before = connection.execute(sa.select(
+        table.c.id, table.c.since, table.c.until, table.c.score,
+        table.c.why, table.c.count, table.c.incident_id).where(
+            table.c.dedup == row['dedup'],
+            table.c.since <= row['until'] + _SAME,
+            table.c.until >= row['since'] - _SAME).order_by(
+                table.c.since.desc()).limit(2)).mappings().all()
+    if not rows_before:
+        connection.execute(table.insert().values(row))
+        return row['id'], None, True, False
+    before = rows_before[0]
+    # What lies before is the affair of an older row, where there is one.
+    since = before['since'] if len(rows_before) > 1 else min(
+        row['since'], before['since'])
+    again = since < before['since'] or row['until'] > before['until']
+    worse = row['score'] > before['score']
+    if again or worse:
+        connection.execute(table.update().where(
+            table.c.id == before['id']).values(
+                since=since,
+                until=max(row['until'], before['until']),
+                score=max(row['score'], before['score']),
+                why=row['why'] if worse else before['why'],
+                version=row['version'], updated_at=row['updated_at'],
+                count=before['count'] + again))
+    return before['id'], before['incident_id'], again, True
 
 
 def _row(host: str, symptom: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,44 +124,18 @@ def _row(host: str, symptom: Mapping[str, Any]) -> dict[str, Any]:
                                  digest_size=16).hexdigest(),
         **{name: rows.clip(symptom[name], most)
            for name, most in _LENGTHS.items()},
-        'since': _moment(symptom['since']),
-        'until': _moment(symptom['until']),
+        'since': moment(symptom['since']),
+        'until': moment(symptom['until']),
         'score': float(symptom['score']), 'count': 1, 'created_at': now,
         'updated_at': now}
 
 
-def _moment(text: str) -> datetime.datetime:
-    moment = datetime.datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        return moment
-    return moment.astimezone(datetime.UTC).replace(tzinfo=None)
+def moment(text: str) -> datetime.datetime:
+    """A time as the tables have it: UTC without a zone.
 
-
-def _seen_again(connection: sa.Connection, row: dict[str, Any]) -> bool:
-    """Extend the row of a symptom that is known.
-
-    :returns: whether there is one
+    :param text: ISO 8601; UTC where it tells no zone
     """
-    table = models.SYMPTOMS
-    before = connection.execute(sa.select(
-        table.c.id, table.c.since, table.c.until, table.c.score,
-        table.c.why, table.c.count).where(
-            table.c.dedup == row['dedup'],
-            table.c.since <= row['until'] + _SAME,
-            table.c.until >= row['since'] - _SAME).order_by(
-                table.c.since.desc()).limit(1)).mappings().first()
-    if before is None:
-        return False
-    again = (row['since'] < before['since']
-             or row['until'] > before['until'])
-    worse = row['score'] > before['score']
-    if again or worse:
-        connection.execute(table.update().where(
-            table.c.id == before['id']).values(
-                since=min(row['since'], before['since']),
-                until=max(row['until'], before['until']),
-                score=max(row['score'], before['score']),
-                why=row['why'] if worse else before['why'],
-                version=row['version'], updated_at=row['updated_at'],
-                count=before['count'] + again))
-    return True
+    found = datetime.datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        return found
+    return found.astimezone(datetime.UTC).replace(tzinfo=None)

@@ -19,9 +19,11 @@ Threads of the engine::
     slot N   one job at a time, in a process of its own; keeps the limits
     reader   starts the process that reads the sources, and writes what it
              tells into the database
+    listener starts the process that stores the notifications of services
     watcher  starts the process that judges what is logged
-    symptoms writes what that one finds into the database
+    symptoms writes what that one finds into the database, as incidents
     models   writes down the models that there are, deletes and measures them
+    outbox   tells others what happened, see openstack_rca.engine.publisher
 
 None of them imports what analyses need: this process stays small, and has
 its hands free.
@@ -44,9 +46,12 @@ from openstack_rca import exception
 from openstack_rca.db import jobs
 from openstack_rca.db import models_api
 from openstack_rca.db import rows
-from openstack_rca.db import symptoms
 from openstack_rca.engine import child
+from openstack_rca.engine import correlator
 from openstack_rca.engine import keeper
+from openstack_rca.engine import metrics
+from openstack_rca.engine import publisher
+from openstack_rca.engine import state
 from openstack_rca.engine import waiting
 
 LOG = logging.getLogger(__name__)
@@ -70,6 +75,9 @@ _KEEP = 5.0
 #: Seconds between two looks at which models are active.
 _FOLLOW = 2.0
 
+#: Seconds between two looks at what incidents are due.
+_LOOK_AFTER = 1.0
+
 #: Seconds after which a process that stays was healthy before it ended.
 _HEALTHY = 300.0
 
@@ -81,6 +89,7 @@ _NONE = object()
 
 _WORKER = 'openstack_rca.engine.worker'
 _READER = 'openstack_rca.engine.reader'
+_LISTENER = 'openstack_rca.engine.listener'
 _WATCHER = 'openstack_rca.engine.watcher'
 
 
@@ -104,6 +113,13 @@ class Manager:
         self._away = False
         self._active: dict[str, str] = {}
         self._symptoms = waiting.Waiting()
+        self._correlator = correlator.Correlator(conf.CONF.host)
+        self._looked_after = 0.0
+        self._publisher = publisher.Publisher()
+        metrics.DEPTH.labels('symptoms').set_function(
+            lambda: len(self._symptoms))
+        metrics.SNAPSHOT.held = lambda: [
+            item.kind for item in list(self._held.values())]
         self._threads: list[threading.Thread] = []
 
     # Life
@@ -114,9 +130,13 @@ class Manager:
         if not conf.CONF.sources.log_dirs:
             LOG.warning('[sources] log_dirs is empty: this engine reads no '
                         'logs, and can answer nothing from them.')
+        if not conf.CONF.incidents.project_id:
+            LOG.warning('[incidents] project_id is empty: this engine opens '
+                        'no incidents.')
         for name, function in (
                 ('claims', self._claim), ('leases', self._renew),
-                ('reader', self._reader), ('watcher', self._watcher),
+                ('reader', self._reader), ('listener', self._listener),
+                ('watcher', self._watcher),
                 ('symptoms', self._write_symptoms),
                 ('models', self._models),
                 *((f'slot {number}', functools.partial(self._slot, number))
@@ -126,6 +146,7 @@ class Manager:
                 daemon=True)
             self._threads.append(thread)
             thread.start()
+        self._publisher.start()
         LOG.info('Engine %s works with %d processes', self.holder,
                  settings.workers)
 
@@ -134,6 +155,7 @@ class Manager:
         self._stopping.set()
         with self._news:
             self._news.notify_all()
+        self._publisher.stop()
 
     def wait(self) -> None:
         """Wait until all work has ended, and its processes have."""
@@ -142,6 +164,7 @@ class Manager:
         # What was found while that thread ended.
         while self._symptoms.wait(0.0) and self._write_symptoms_once():
             LOG.debug('The last symptoms are written')
+        self._publisher.wait()
         # What was taken while the slots ended.
         while self._waiting:
             self._persist('Giving a job back', self._waiting.popleft(),
@@ -152,6 +175,24 @@ class Manager:
         with self._news:
             self._nudged = True
             self._news.notify_all()
+
+    def described(self) -> dict[str, Any]:
+        """What it does now, for a Guru Meditation Report.
+
+        It waits for nothing, and holds nothing that a project asked.
+        """
+        return {
+            'holder': self.holder, 'stopping': self._stopping.is_set(),
+            'reads its sources': self._ready.is_set(),
+            'database away': self._away,
+            'sources': sorted(conf.CONF.sources.log_dirs),
+            'jobs held': {item.id: f'{item.kind}, attempt {item.attempt}'
+                          for item in list(self._held.values())},
+            'jobs that wait for a process': len(self._waiting),
+            'symptoms that wait': len(self._symptoms),
+            'active models': dict(self._active),
+            'told': self._publisher.described(),
+            'processes': metrics.HEALTH.described()}
 
     # The database
 
@@ -330,6 +371,7 @@ class Manager:
 
     def _do(self, item: jobs.Claim,
             worker: child.Child | None) -> child.Child | None:
+        began = time.monotonic()
         try:
             if worker is None or not worker.alive():
                 if worker is not None:
@@ -338,6 +380,8 @@ class Manager:
             answer = self._await(item, worker)
         except EOFError:
             assert worker is not None
+            metrics.RESTARTS.labels('worker').inc()
+            metrics.finished(item.kind, 'lost', time.monotonic() - began)
             reason = (f'The process that worked on it on '
                       f'{conf.CONF.host} did not finish: '
                       f'{worker.ending()}.')
@@ -357,9 +401,11 @@ class Manager:
         if answer is None:
             worker.end()
             return None
-        if 'result' in answer:
-            self._persist('Writing a result', item, jobs.complete,
-                          answer['result'])
+        result = answer.get('result')
+        metrics.finished(item.kind, 'failed' if result is None
+                         else 'complete', time.monotonic() - began, result)
+        if result is not None:
+            self._persist('Writing a result', item, jobs.complete, result)
             LOG.info('The %s %s is complete', item.kind, item.id)
         else:
             self._persist('Writing an error', item, jobs.fail,
@@ -436,6 +482,7 @@ class Manager:
         """Fail a job that is over a limit: it would be the next time, too."""
         # At once, however long the database is away.
         worker.end()
+        metrics.FINISHED.labels(item.kind, 'failed').inc()
         LOG.error('Job %s: %s', item.id, reason)
         self._persist('Writing an error', item, jobs.fail, reason, 500)
 
@@ -497,17 +544,25 @@ class Manager:
         :param environment: variables of the process that differ
         :returns: why it ended, empty where it had to
         """
+        name = module.rpartition('.')[2]
         try:
             process = child.Child(module, self._args, environment)
         except OSError as error:
+            metrics.process(name, False)
             return f'No process can be started: {error}.'
+        metrics.process(name, True)
         try:
             while not self._stopping.is_set():
-                heard(process, process.receive(0.5))
+                message = process.receive(0.5)
+                if message is not None:
+                    metrics.taken(name, message)
+                heard(process, message)
         except EOFError:
+            metrics.RESTARTS.labels(name).inc()
             return (f'The process that {what} did not finish: '
                     f'{process.ending()}.')
         finally:
+            metrics.process(name, False)
             process.end(grace=5.0)
         return ''
 
@@ -516,9 +571,10 @@ class Manager:
     def _reader(self) -> None:
         """Have the sources read until the end."""
         names = sorted(conf.CONF.sources.log_dirs)
+        listened = [state.NOTIFICATIONS] if state.notifications() else []
         while self._database(
                 'Writing down the sources', jobs.sources_keep,
-                conf.CONF.host, names) is _NONE:
+                conf.CONF.host, [*names, *listened]) is _NONE:
             if self._stopping.wait(1.0):
                 return
         if not names:
@@ -549,7 +605,8 @@ class Manager:
                 reading = message.get('reading', reading)
                 self._note(message)
 
-        reason = self._converse(_READER, 'reads the logs', heard)
+        reason = self._converse(_READER, 'reads the logs', heard,
+                                THRIFTY)
         return reason, reading
 
     def _note(self, message: dict[str, Any]) -> None:
@@ -564,11 +621,35 @@ class Manager:
                     'status', 'error', 'events', 'bytes', 'files',
                     'skipped')})
 
+    # The listener
+
+    def _listener(self) -> None:
+        """Have notifications stored until the end."""
+        if state.notifications() is None:
+            self._stopping.wait()
+            return
+        self._keep_alive(
+            self._listen, lambda reason, where: self._note_down(
+                jobs.source_failed, where, reason))
+
+    def _listen(self) -> tuple[str, str]:
+        """Run one process that listens to notifications.
+
+        :returns: why it ended, empty where it had to, and its source
+        """
+
+        def heard(_: child.Child, message: dict[str, Any] | None) -> None:
+            if message is not None:
+                self._note(message)
+
+        return self._converse(_LISTENER, 'listens to notifications', heard,
+                              THRIFTY), state.NOTIFICATIONS
+
     # The watcher
 
     def _watcher(self) -> None:
         """Have what is logged judged until the end."""
-        if not (conf.CONF.sources.log_dirs
+        if not ((conf.CONF.sources.log_dirs or state.notifications())
                 and conf.CONF.detectors.watch_interval):
             self._stopping.wait()
             return
@@ -583,12 +664,17 @@ class Manager:
         """
         told: dict[str, str] | None = None
         looked = -_FOLLOW
+        # What the process before this one told is not its own.
+        settled = self._symptoms.added
 
         def heard(process: child.Child,
                   message: dict[str, Any] | None) -> None:
-            nonlocal told, looked
+            nonlocal told, looked, settled
             if message is not None and 'symptoms' in message:
                 self._symptoms.add(message['symptoms'])
+            done = self._symptoms.written - settled
+            if done > 0 and process.send({'written': done}):
+                settled += done
             if time.monotonic() - looked < _FOLLOW:
                 return
             looked = time.monotonic()
@@ -601,17 +687,40 @@ class Manager:
                               THRIFTY), ''
 
     def _write_symptoms(self) -> None:
-        """Write down what the watcher found."""
+        """Write down what the watcher found, and look after incidents."""
         if self._symptoms.wait(0.5) and not self._write_symptoms_once():
             self._stopping.wait(1.0)
+        if time.monotonic() - self._looked_after >= _LOOK_AFTER:
+            self._looked_after = time.monotonic()
+            self._database('Looking after incidents',
+                           self._correlator.look_after)
 
     def _write_symptoms_once(self) -> bool:
         """Write down some symptoms; False where the database is away."""
 
         def record(found: list[dict[str, Any]]) -> (
                 list[dict[str, Any]] | None):
-            new: Any = self._database('Writing symptoms', symptoms.record,
-                                      conf.CONF.host, found)
+            try:
+                new: Any = self._database(
+                    'Writing symptoms', self._correlator.take, found)
+            except Exception:
+                LOG.exception('Some symptoms met a bug: they are written one '
+                              'by one')
+                new = self._database('Writing symptoms', self._each, found)
             return None if new is _NONE else new
 
         return self._symptoms.write(record)
+
+    def _each(self, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Write symptoms one by one: one that cannot be stops no other."""
+        new = []
+        for symptom in found:
+            try:
+                new += self._correlator.take([symptom])
+            except exception.DatabaseUnavailable:
+                raise
+            except Exception as error:
+                metrics.DROPPED.labels('symptoms').inc()
+                LOG.error('A symptom of %s is dropped, it cannot be written: '
+                          '%s', symptom.get('binary'), type(error).__name__)
+        return new

@@ -24,6 +24,8 @@ from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca import rpc
 from openstack_rca.engine import manager
+from openstack_rca.engine import meditation
+from openstack_rca.engine import metrics
 from openstack_rca.engine import state
 
 LOG = logging.getLogger(__name__)
@@ -64,6 +66,7 @@ class EngineService(service.Service):
         super().__init__()
         self._args = args
         self._manager: manager.Manager | None = None
+        self._monitor = metrics.Monitor()
         self._server: Any = None
 
     def start(self) -> None:
@@ -71,6 +74,8 @@ class EngineService(service.Service):
         state.prepare()
         self._manager = manager.Manager(self._args)
         self._manager.start()
+        meditation.ENGINE.describe = self._manager.described
+        self._monitor.start()
         if rpc.configured():
             # It may have to wait for a bus that is away.
             threading.Thread(target=self._listen, name='bus',
@@ -99,6 +104,8 @@ class EngineService(service.Service):
 
         :param graceful: running jobs get some seconds either way
         """
+        # First of all: the engine that follows may be waiting for the port.
+        self._monitor.stop()
         if self._manager is not None:
             self._manager.stop()
         if self._server is not None:

@@ -14,6 +14,7 @@
 ::
 
     reader.lock                 held by the process that reads the sources
+    listener.lock               held by the process that listens to the bus
     watcher.lock                held by the process that watches them
     watched.json                until when they were judged
     events/NAME-KEY/            the store of one source
@@ -40,10 +41,19 @@ from openstack_rca import exception
 LOG = logging.getLogger(__name__)
 
 #: Part of the key of stored events: those of another version are not read.
-PARSER_VERSION = 4
+PARSER_VERSION = 5
+
+#: Name of the source that is no folder: what comes over the message bus.
+NOTIFICATIONS = 'notifications'
+
+#: In front of the path of a journal of systemd, and where these are.
+_JOURNAL = 'journal:'
+_JOURNALS = '/var/log/journal'
 
 _MARK = 'watched.json'
 _NAME = re.compile(r'[A-Za-z0-9][A-Za-z0-9._-]{0,63}')
+#: Topics that other services listen to, as a rule.
+_SHARED = frozenset(('notifications', 'versioned_notifications'))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,11 +63,13 @@ class SourceDir:
     :param name: as users of the API see it
     :param path: folder, log file or tar archive
     :param store: where its events are kept
+    :param driver: what reads it: ``files`` or ``journal``
     """
 
     name: str
     path: pathlib.Path
     store: pathlib.Path
+    driver: str = 'files'
 
 
 def key(path: pathlib.Path | str, timezone: str) -> str:
@@ -97,14 +109,61 @@ def sources() -> list[SourceDir]:
                 reason=f"[sources] log_dirs: '{name[:80]}' is no name of a "
                        'source: use letters, digits, dots, dashes and '
                        'underscores, 64 at most.')
-        path = pathlib.Path(told)
+        if name == NOTIFICATIONS and notifications() is not None:
+            raise exception.InvalidInput(
+                reason=f"[sources] log_dirs: '{name}' is what comes over the "
+                       'message bus, see [notifications]. Use another name.')
+        place = told.removeprefix(_JOURNAL)
+        path = pathlib.Path(_JOURNALS if told == _JOURNAL else place)
         if not path.is_absolute():
             raise exception.InvalidInput(
                 reason=f"[sources] log_dirs: the path of '{name}' is "
                        f"'{told}'. It has to begin with a slash.")
+        driver = 'files' if place == told else 'journal'
+        which = path if driver == 'files' else f'/{_JOURNAL}{place}'
         found.append(SourceDir(
-            name, path, root() / 'events' / f'{name}-{key(path, zone)}'))
+            name, path, root() / 'events' / f'{name}-{key(which, zone)}',
+            driver))
     return found
+
+
+def notifications() -> SourceDir | None:
+    """The source that is no folder: what comes over the message bus.
+
+    :returns: None where the engine does not listen to it
+    :raises InvalidInput: it would take messages away from other services
+    """
+    told = conf.CONF.notifications
+    enabled = (bool(told.transport_url) if told.enabled is None
+               else told.enabled)
+    if not enabled:
+        return None
+    shared = sorted(_SHARED & set(told.topics))
+    if shared and not told.pool:
+        raise exception.InvalidInput(
+            reason=f'[notifications] topics: without a pool, listening to '
+                   f'{shared[0]} would take messages away from other '
+                   'services. Set [notifications] pool, or have the services '
+                   'publish under one more topic and name that one.')
+    if not told.topics or not told.exchanges:
+        raise exception.InvalidInput(
+            reason='[notifications] topics and exchanges have to name at '
+                   'least one each.')
+    # Nothing could be read again: what is stored stays when a setting does
+    # not.
+    return SourceDir(
+        NOTIFICATIONS, pathlib.Path('the message bus'),
+        root() / 'events' / f'{NOTIFICATIONS}-{PARSER_VERSION}')
+
+
+def stores() -> list[SourceDir]:
+    """All sources of this engine, folders or not, by name.
+
+    :raises InvalidInput: a source cannot be one
+    """
+    listened = notifications()
+    return sorted([*sources(), *([listened] if listened else [])],
+                  key=lambda source: source.name)
 
 
 def snapshots() -> pathlib.Path:
@@ -133,9 +192,10 @@ def prepare() -> None:
 def sweep(keep: list[SourceDir]) -> None:
     """Delete stores of sources that are gone, and snapshots of the dead.
 
-    :param keep: the sources that there are
+    :param keep: the sources that there are; notifications need not be told
     """
-    wanted = {s.store.name for s in keep}
+    listened = notifications()
+    wanted = {s.store.name for s in (*keep, *([listened] if listened else []))}
     for folder in (root() / 'events').iterdir():
         if folder.name not in wanted:
             shutil.rmtree(folder, ignore_errors=True)
@@ -182,10 +242,13 @@ class Mark:
 
     :param until: the last moment that was
     :param tries: how often what follows was begun, and not finished
+    :param begun: when the first engine began; what lies before tells what
+        is usual, and no trouble that an engine saw is in it
     """
 
     until: datetime.datetime
     tries: int = 0
+    begun: datetime.datetime | None = None
 
 
 def read_mark() -> Mark | None:
@@ -197,7 +260,9 @@ def read_mark() -> Mark | None:
     try:
         told = json.loads(path.read_bytes())
         return Mark(datetime.datetime.fromisoformat(told['until']),
-                    int(told['tries']))
+                    int(told['tries']),
+                    datetime.datetime.fromisoformat(told['begun'])
+                    if told.get('begun') else None)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -218,7 +283,8 @@ def write_mark(mark: Mark) -> None:
         handle = os.open(aside, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600)
         with open(handle, 'w', encoding='ascii') as out:
             json.dump({'until': mark.until.isoformat(),
-                       'tries': mark.tries}, out)
+                       'tries': mark.tries,
+                       'begun': mark.begun and mark.begun.isoformat()}, out)
             out.flush()
             os.fsync(out.fileno())
         aside.rename(path)

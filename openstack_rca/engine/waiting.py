@@ -11,8 +11,8 @@
 # under the License.
 """What the watcher of an engine tells, on its way into the database.
 
-While the database is away it waits here, up to a bound: what is dropped is
-counted and logged.
+While the database is away it waits here. The watcher stops before there is
+too much: what it has not judged yet stays in the store.
 """
 
 import collections
@@ -24,19 +24,27 @@ from oslo_log import log as logging
 
 LOG = logging.getLogger(__name__)
 
-#: Symptoms that wait at most.
-MOST = 1000
 #: Symptoms of one transaction.
 _BATCH = 100
+#: Alarms of single records are many; the incidents say what they mean.
+_QUIETLY = 'alarms'
 
 
 class Waiting:
-    """Symptoms that are not written down yet."""
+    """Symptoms that are not written down yet.
+
+    :ivar added: how many there have been
+    :ivar written: how many of them are written down
+    """
 
     def __init__(self) -> None:
         self._news = threading.Condition()
         self._items: collections.deque[dict[str, Any]] = collections.deque()
-        self._dropped = 0
+        self.added = 0
+        self.written = 0
+
+    def __len__(self) -> int:
+        return len(self._items)
 
     def add(self, found: list[dict[str, Any]]) -> None:
         """Put symptoms behind those that wait.
@@ -44,13 +52,8 @@ class Waiting:
         :param found: in the shape of :func:`openstack_rca.db.symptoms.record`
         """
         with self._news:
-            room = MOST - len(self._items)
-            self._items += found[:room]
-            if len(found) > room:
-                if not self._dropped:
-                    LOG.error('%d symptoms wait for the database: others are '
-                              'dropped', MOST)
-                self._dropped += len(found) - room
+            self._items += found
+            self.added += len(found)
             self._news.notify_all()
 
     def wait(self, seconds: float) -> bool:
@@ -77,15 +80,14 @@ class Waiting:
         if new is None:
             return False
         for symptom in new:
-            LOG.warning('%s', described(symptom))
+            say = (LOG.info if symptom['detector'] == _QUIETLY
+                   else LOG.warning)
+            say('%s', described(symptom))
         with self._news:
             # Only this thread takes from the front.
             for _ in batch:
                 self._items.popleft()
-            if self._dropped and not self._items:
-                LOG.error('%d symptoms were dropped while the database was '
-                          'away', self._dropped)
-                self._dropped = 0
+            self.written += len(batch)
         return True
 
 

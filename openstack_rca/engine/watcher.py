@@ -18,6 +18,11 @@ What is judged is a window that ends with the newest event. It moves on by
 ten seconds or, where judging is slow, by twice the time that it takes: a
 burst is judged less often and in shorter windows, and no queue of it grows.
 Nothing is left out: a window begins where the last one ended, at the latest.
+Beside these, every second or so, single records raise alarms
+(:mod:`openstack_rca.analysis.alarms`).
+
+How far it came is written down once the engine has what was found in the
+database: what a crash takes away is found again.
 """
 
 from collections.abc import Callable
@@ -37,6 +42,7 @@ import polars as pl
 
 from openstack_rca import conf
 from openstack_rca import exception
+from openstack_rca.analysis import alarms
 from openstack_rca.detectors import base as detectors
 from openstack_rca.engine import active
 from openstack_rca.engine import learned
@@ -62,6 +68,12 @@ _MOST = 20
 #: Events of a window, where ten seconds have not more: they are held in
 #: memory while it is judged.
 _EVENTS = 200_000
+#: Seconds of a look that are told to the engine.
+_WORTH = 0.01
+#: Symptoms of one message to the engine.
+_TOLD_AT_ONCE = 500
+#: Symptoms that wait for the database.
+_MOST_WAITING = 1000
 #: A clock that is further ahead is wrong: its events wait for their time.
 _AHEAD = learned.MINUTE
 #: Windows that are judged before anybody may ask for something else.
@@ -103,7 +115,20 @@ class Watcher:
         self._plain: list[tuple[str, detectors.Detector]] = []
         self._learned: list[learned.Learned] = []
         self._mark = state.read_mark()
+        self._alarms: alarms.Alarms | None = None
+        #: Symptoms that were told, and of these the ones that are written.
+        self._told_symptoms = 0
+        self.written = 0
+        #: What the file says, and what it is to say once so many symptoms
+        #: are written.
+        self._kept = self._mark
+        #: Windows before which all is to be written that came of others: one
+        #: that ended the process before can be told from them then.
+        self._careful = (_AT_ONCE if self._mark is not None
+                         and self._mark.tries else 0)
+        self._later: list[tuple[int, state.Mark]] = []
         #: What lies before was logged before the first engine came.
+        self._begun = self._mark.begun if self._mark else None
         self._floor = datetime.datetime.min
         self._step = _STEP
         #: When to look again for models that could not be used.
@@ -127,33 +152,77 @@ class Watcher:
         if (self.wanted != self._versions
                 or self._again is not None and time.monotonic() > self._again):
             self._equip(self.wanted)
+        self.keep()
+        if self._told_symptoms - self.written > _MOST_WAITING:
+            # The database is away. What was logged is still there then.
+            return False
         changed = self._snapshots.refresh()
         store = self._snapshots.whole()
         newest = _newest(store, self._mark)
         if newest is None:
             return False
         mark = self._mark or self._begin(newest)
+        if self._alarms is None:
+            self._alarms = alarms.Alarms(
+                mark.until + learned.TICK, self._begun)
+        if changed:
+            self._send(self._guard(alarms.NAME, [], self._alarms.look,
+                                   store, newest))
         # Where nothing more comes, there is time for what came last.
         if newest <= mark.until or (
                 changed and newest - mark.until < self._step):
             return False
         windows = self._windows(store, mark.until, newest)
         for window in windows[:_AT_ONCE]:
+            if self._careful:
+                if self._told_symptoms > self.written:
+                    return False
+                self._careful -= 1
             self._try(store, window)
         return len(windows) > _AT_ONCE
 
     def _begin(self, newest: datetime.datetime) -> state.Mark:
         """Where an engine begins that has judged nothing yet."""
-        mark = state.Mark(newest - datetime.timedelta(
-            seconds=conf.CONF.detectors.watch_lookback))
-        self._floor = mark.until + learned.TICK
+        until = newest - datetime.timedelta(
+            seconds=conf.CONF.detectors.watch_lookback)
+        self._floor = self._begun = until + learned.TICK
+        mark = self._at(until)
         self._move(mark)
         LOG.info('What was logged after %s is judged', mark.until)
         return mark
 
+    def _at(self, until: datetime.datetime, tries: int = 0) -> state.Mark:
+        return state.Mark(until, tries, self._begun)
+
     def _move(self, mark: state.Mark) -> None:
+        """Remember how far it came, for now and for the next process."""
         self._mark = mark
-        state.write_mark(mark)
+        if mark.tries:
+            # Until when is the affair of what was written.
+            mark = self._at((self._kept or mark).until, mark.tries)
+            self._kept = mark
+            state.write_mark(mark)
+            return
+        self._later.append((self._told_symptoms, mark))
+        self.keep()
+        if self._kept is not None and self._kept.tries:
+            # The window did not end the process.
+            self._kept = self._at(self._kept.until)
+            state.write_mark(self._kept)
+
+    def keep(self) -> None:
+        """Write down how far it came, as far as the engine has it."""
+        done = [mark for told, mark in self._later if told <= self.written]
+        if done:
+            del self._later[:len(done)]
+            self._kept = done[-1]
+            state.write_mark(done[-1])
+
+    def _send(self, found: list[dict[str, Any]]) -> None:
+        for start in range(0, len(found), _TOLD_AT_ONCE):
+            piece = found[start:start + _TOLD_AT_ONCE]
+            self._told_symptoms += len(piece)
+            self._tell(piece)
 
     def _equip(self, versions: Mapping[str, str]) -> None:
         """Take the detectors of the configuration, and the active models."""
@@ -236,14 +305,14 @@ class Watcher:
             LOG.error('What was logged between %s and %s is not judged: %d '
                       'processes ended that tried', mark.until, end, _TRIES)
         else:
-            self._move(state.Mark(mark.until, mark.tries + 1))
+            self._move(self._at(mark.until, mark.tries + 1))
             ready = [one for one in self._learned if self._guard(
                 one.name, False, one.prepare, store, end)]
             began = time.monotonic()
             self._judge(store, window, ready)
             self._step = max(_STEP, 2 * datetime.timedelta(
                 seconds=time.monotonic() - began))
-        self._move(state.Mark(end))
+        self._move(self._at(end))
 
     def _judge(self, store: stores.Store, window: _Window,
                ready: list[learned.Learned]) -> None:
@@ -299,7 +368,7 @@ class Watcher:
             return
         worst = found.drop_nulls(['since', 'until']).sort(
             'score', descending=True).head(_MOST)
-        self._tell([{
+        self._send([{
             'detector': name, 'version': version,
             'service': row['service'], 'binary': row['binary'],
             'event_host': row['host'],
@@ -354,11 +423,13 @@ def main() -> None:
     gone = threading.Event()
     watcher: Watcher | None = None
     wanted: Mapping[str, str] | None = None
+    written = 0
 
     def listen() -> None:
-        nonlocal wanted
+        nonlocal wanted, written
         while (message := ends.receive()) is not None:
             wanted = message.get('models', wanted)
+            written += int(message.get('written') or 0)
         gone.set()
 
     threading.Thread(target=listen, name='engine', daemon=True).start()
@@ -371,12 +442,14 @@ def main() -> None:
                 waited = True
             if gone.wait(1.0):
                 return
-        watcher = Watcher(state.sources(),
+        watcher = Watcher(state.stores(),
                           lambda found: ends.send({'symptoms': found}))
         told = ''
         while not gone.is_set():
             more = False
+            began = time.monotonic()
             watcher.wanted = wanted
+            watcher.written = written
             try:
                 more = watcher.look()
                 told = ''
@@ -385,6 +458,9 @@ def main() -> None:
                 if str(error) != told:
                     LOG.error('What is logged is not judged: %s', error)
                 told = str(error)
+            seconds = time.monotonic() - began
+            if seconds > _WORTH:
+                ends.send({'detectors': round(seconds, 3)})
             gone.wait(0.0 if more else conf.CONF.detectors.watch_interval)
     except BrokenPipeError:
         LOG.debug('The engine is gone')

@@ -274,7 +274,7 @@ def main() -> None:
         pathlib.Path('/proc/self/oom_score_adj').write_text('500')
     shelf = shelves.Shelf(
         knowledge, pathlib.Path(conf.CONF.retrieval.directory))
-    worker = Worker(state.sources(), _cloud(), shelf)
+    worker = Worker(state.stores(), _cloud(), shelf)
     shelf.start()
     try:
         try:

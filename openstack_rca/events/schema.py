@@ -13,24 +13,12 @@
 
 import polars as pl
 
-#: Severity of a level name, as Python's logging numbers it. Names of other
-#: programs are folded into these. 0 means that the line tells no level.
-LEVELS = {
-    'TRACE': 10, 'DEBUG': 10, 'DBG': 10,
-    'INFO': 20, 'AUDIT': 20, 'NOTE': 20, 'NOTICE': 20, 'SYSTEM': 20,
-    'SAMPLE': 20,
-    'WARNING': 30, 'WARN': 30, 'WRN': 30,
-    'ERROR': 40, 'ERR': 40, 'EXCEPTION': 40,
-    'CRITICAL': 50, 'CRIT': 50, 'ALERT': 50, 'EMERG': 50, 'EMER': 50,
-    'FATAL': 50, 'PANIC': 50,
-}
+from openstack_rca.events import levels
 
-#: Name of a severity, for people.
-LEVEL_NAMES = {0: '', 10: 'DEBUG', 20: 'INFO', 30: 'WARNING', 40: 'ERROR',
-               50: 'CRITICAL'}
-
-WARNING = 30
-ERROR = 40
+LEVELS = levels.LEVELS
+LEVEL_NAMES = levels.LEVEL_NAMES
+WARNING = levels.WARNING
+ERROR = levels.ERROR
 
 #: Columns of the event table. ``text`` is the record as the file holds it,
 #: folded lines joined by a newline; ``body`` is how many characters of it

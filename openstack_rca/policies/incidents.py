@@ -32,6 +32,6 @@ RULES = (
         name='rca:incidents:update',
         check_str=base.ADMIN,
         scope_types=base.SCOPES,
-        description='Acknowledge, resolve or reopen an incident.',
+        description='Acknowledge, resolve, suppress or reopen an incident.',
         operations=[{'method': 'PATCH', 'path': '/v1/incidents/{id}'}]),
 )

@@ -11,13 +11,16 @@
 # under the License.
 """Incidents and their life."""
 
+import datetime
+
 import falcon
 from oslo_config import cfg
 
+from openstack_rca import exception
 from openstack_rca.api import schemas
 from openstack_rca.api import validation
 from openstack_rca.api.v1 import base
-from openstack_rca.db import api as db
+from openstack_rca.db import incidents as db
 
 
 class Incidents(base.Resource):
@@ -56,6 +59,12 @@ class Incident(base.Resource):
         """Take the incident a step further."""
         caller = base.authorized(req, 'rca:incidents:update')
         changed = self._changed.read(req)
+        if changed.get('suppressed_until'):
+            until = validation.moment(changed['suppressed_until'])
+            if until <= datetime.datetime.now(datetime.UTC):
+                raise exception.InvalidInput(
+                    'suppressed_until: must not be over yet')
+            changed['suppressed_until'] = until.isoformat()
         base.show(resp, db.incident_update(
             caller.project_id, base.identified('incident', id),
             caller.user_id, changed))

@@ -13,25 +13,33 @@
 
 import argparse
 from collections.abc import Iterable
+import datetime
 from typing import Any
 
+from openstack_rca import exception
 from openstack_rca.osc.v1 import base
 
 _COLUMNS = (('ID', 'id'), ('Status', 'status'), ('Severity', 'severity'),
             ('Component', 'component'), ('Host', 'host'), ('Title', 'title'),
+            ('Symptoms', 'symptoms'), ('Last Seen', 'last_seen'),
             ('Created At', 'created_at'))
 _LONG = (('Category', 'category'), ('Confidence', 'confidence'),
          ('Summary', 'summary'), ('Analysis ID', 'analysis_id'),
-         ('Updated At', 'updated_at'),
+         ('Origin', 'origin'), ('First Seen', 'first_seen'),
+         ('Reopened', 'reopened'), ('Updated At', 'updated_at'),
          ('Acknowledged At', 'acknowledged_at'),
          ('Acknowledged By', 'acknowledged_by'),
          ('Resolved At', 'resolved_at'), ('Resolved By', 'resolved_by'),
-         ('Resolution', 'resolution'))
+         ('Suppressed Until', 'suppressed_until'),
+         ('Suppressed By', 'suppressed_by'), ('Resolution', 'resolution'),
+         ('Merged Into', 'merged_into'))
 #: Fields of one incident, in the order of its life.
 _FIELDS = ('id', 'status', 'title', 'summary', 'severity', 'component',
            'category', 'host', 'confidence', 'analysis_id', 'project_id',
-           'created_at', 'updated_at', 'acknowledged_at', 'acknowledged_by',
-           'resolved_at', 'resolved_by', 'resolution')
+           'origin', 'symptoms', 'first_seen', 'last_seen', 'created_at',
+           'updated_at', 'acknowledged_at', 'acknowledged_by', 'resolved_at',
+           'resolved_by', 'reopened', 'suppressed_until', 'suppressed_by',
+           'resolution', 'merged_into')
 
 
 class ListIncidents(base.Lister):
@@ -42,8 +50,10 @@ class ListIncidents(base.Lister):
         parser = super().get_parser(prog_name)
         base.add_page_options(parser)
         parser.add_argument(
-            '--status', choices=('open', 'acknowledged', 'resolved'),
-            help='Only incidents in this state')
+            '--status',
+            choices=('open', 'acknowledged', 'resolved', 'suppressed'),
+            help='Only incidents in this state, and also those that turned '
+                 'out to be a part of another one')
         return parser
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[
@@ -116,3 +126,64 @@ class ResolveIncident(base.RCACommand):
         base.each(parsed_args.incidents,
                   lambda name: client.resolve_incident(name, resolution),
                   'resolved', 'incidents')
+
+
+class SuppressIncident(base.RCACommand):
+    """Have engines be silent about known noise
+
+    What the same messages say from now on is kept with the incident. It
+    opens none, asks for no analysis and tells nobody. "rca incident
+    resolve" ends this.
+    """
+
+    def get_parser(self, prog_name: str) -> argparse.ArgumentParser:
+        """Build the parser, see cliff."""
+        parser = super().get_parser(prog_name)
+        parser.add_argument('incidents', metavar='<incident-id>', nargs='+',
+                            type=base.identifier,
+                            help='Incident to suppress (id)')
+        end = parser.add_mutually_exclusive_group()
+        end.add_argument(
+            '--for', metavar='<span>', dest='span',
+            help='How long, such as 90m, 12h or 7d, default: for good')
+        end.add_argument(
+            '--until', metavar='<time>',
+            help='Until when: "2026-11-28 03:00" or an ISO 8601 time')
+        parser.add_argument(
+            '--timezone', metavar='<zone>',
+            help='Time zone of --until, default: UTC')
+        parser.add_argument(
+            '--reason', metavar='<text>',
+            help='Why: the next one who looks for silence will be glad')
+        return parser
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        """Suppress the incidents, see cliff."""
+        from openstack_rca.osc import text as text_utils
+        client = self.client()
+        until = _end(parsed_args)
+        reason = (None if parsed_args.reason is None
+                  else text_utils.sound(parsed_args.reason))
+        base.each(parsed_args.incidents,
+                  lambda name: client.suppress_incident(name, until, reason),
+                  'suppressed', 'incidents')
+
+
+def _end(parsed_args: argparse.Namespace) -> str | None:
+    """When incidents are suppressed no longer.
+
+    :raises InvalidInput: it cannot be understood, or is over already
+    """
+    if parsed_args.span is None and parsed_args.until is None:
+        return None
+    from openstack_rca.analysis import scope
+    now = datetime.datetime.now(datetime.UTC)
+    if parsed_args.span is not None:
+        return (now + scope.parse_span(parsed_args.span)).isoformat()
+    until = scope.parse_time(parsed_args.until,
+                             parsed_args.timezone or 'UTC', now)
+    if until <= now:
+        raise exception.InvalidInput(
+            reason=f'--until ({until:%Y-%m-%d %H:%M:%S} UTC) is over '
+                   'already. Name a later time, or a span with --for.')
+    return until.isoformat()

@@ -318,7 +318,7 @@ class Proxy(proxy.Proxy):
         """Change the status or the resolution of an incident.
 
         :param incident: the incident or its id
-        :param attrs: ``status``, ``resolution``
+        :param attrs: ``status``, ``resolution``, ``suppressed_until``
         :raises ConflictException: its status does not allow the step
         """
         # By its id: of a resource that was fetched, openstacksdk would send
@@ -345,6 +345,22 @@ class Proxy(proxy.Proxy):
         """
         return self.update_incident(incident, status='resolved',
                                     **_given({'resolution': resolution}))
+
+    def suppress_incident(self, incident: str | _incident.Incident,
+                          until: str | None = None,
+                          reason: str | None = None
+                          ) -> _incident.Incident:
+        """Have engines be silent about what an incident is made of.
+
+        :param incident: the incident or its id
+        :param until: when they speak again, ISO 8601 with its offset from
+            UTC; None where they never do
+        :param reason: why
+        :raises ConflictException: no engine adds symptoms to it
+        """
+        return self.update_incident(
+            incident, status='suppressed', suppressed_until=until,
+            **_given({'resolution': reason}))
 
     def reopen_incident(self, incident: str | _incident.Incident
                         ) -> _incident.Incident:

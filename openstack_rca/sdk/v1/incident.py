@@ -17,7 +17,7 @@ from openstack_rca.sdk.v1 import _base
 
 
 class Incident(_base.Resource):
-    """A trouble that is open, acknowledged or resolved."""
+    """A trouble that is open, acknowledged, resolved or suppressed."""
 
     resources_key = 'incidents'
     base_path = '/incidents'
@@ -29,9 +29,9 @@ class Incident(_base.Resource):
 
     _query_mapping = resource.QueryParameters('status')
 
-    #: open, acknowledged or resolved.
+    #: open, acknowledged, resolved or suppressed.
     status = resource.Body('status')
-    #: How it was solved, in words.
+    #: How it was solved, or why it is suppressed, in words.
     resolution = resource.Body('resolution')
     #: What it is about.
     title = resource.Body('title')
@@ -63,3 +63,19 @@ class Incident(_base.Resource):
     resolved_at = resource.Body('resolved_at')
     #: Who solved it.
     resolved_by = resource.Body('resolved_by')
+    #: Who opened it: engine or analysis.
+    origin = resource.Body('origin')
+    #: When its first symptom was logged.
+    first_seen = resource.Body('first_seen')
+    #: When its last symptom was logged.
+    last_seen = resource.Body('last_seen')
+    #: How many symptoms it has. *Type: int*
+    symptoms = resource.Body('symptoms')
+    #: How often engines opened it again. *Type: int*
+    reopened = resource.Body('reopened')
+    #: The incident that it turned out to be a part of.
+    merged_into = resource.Body('merged_into')
+    #: Until when it is suppressed; none, for good.
+    suppressed_until = resource.Body('suppressed_until')
+    #: Who suppressed it.
+    suppressed_by = resource.Body('suppressed_by')

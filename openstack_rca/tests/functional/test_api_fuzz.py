@@ -29,6 +29,7 @@ from openstack_rca import policy
 from openstack_rca.api import app
 from openstack_rca.api import validation
 from openstack_rca.db import api as db
+from openstack_rca.db import incidents
 from openstack_rca.db import jobs
 from openstack_rca.db import knowledge
 from openstack_rca.db import migration
@@ -141,7 +142,7 @@ class TestApiFuzz(base.TestCase):
                 'project', 'user', 1000)[0]],
             'queries': [row['id'] for row in db.query_list(
                 'project', 1000)[0]],
-            'incidents': [row['id'] for row in db.incident_list(
+            'incidents': [row['id'] for row in incidents.incident_list(
                 'project', 1000)[0]]}
 
     def _fuzz(self, mode: schemathesis.GenerationMode,

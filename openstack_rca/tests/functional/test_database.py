@@ -19,8 +19,10 @@ from openstack_rca.tests.functional.servers import shared
 from openstack_rca.tests.unit.db import figures_suite
 from openstack_rca.tests.unit.db import knowledge_suite
 from openstack_rca.tests.unit.db import models_suite
+from openstack_rca.tests.unit.db import outbox_suite
 from openstack_rca.tests.unit.db import suite
 from openstack_rca.tests.unit.db import symptoms_suite
+from openstack_rca.tests.unit.engine import correlator_suite
 
 
 class _OnServer(suite.DatabaseTestCase):
@@ -117,6 +119,10 @@ class TestMariaDBPurge(_OnMariaDB, suite.PurgeSuite):
     pass
 
 
+class TestMariaDBCorrelator(_OnMariaDB, correlator_suite.CorrelatorSuite):
+    pass
+
+
 class TestMariaDBModel(_OnMariaDB, models_suite.ModelSuite):
     pass
 
@@ -134,6 +140,10 @@ class TestMariaDBMessage(_OnMariaDB, knowledge_suite.MessageSuite):
 
 
 class TestMariaDBFigures(_OnMariaDB, figures_suite.FiguresSuite):
+    pass
+
+
+class TestMariaDBOutbox(_OnMariaDB, outbox_suite.OutboxSuite):
     pass
 
 
@@ -173,6 +183,11 @@ class TestPostgreSQLPurge(_OnPostgreSQL, suite.PurgeSuite):
     pass
 
 
+class TestPostgreSQLCorrelator(_OnPostgreSQL,
+                               correlator_suite.CorrelatorSuite):
+    pass
+
+
 class TestPostgreSQLModel(_OnPostgreSQL, models_suite.ModelSuite):
     pass
 
@@ -190,6 +205,10 @@ class TestPostgreSQLMessage(_OnPostgreSQL, knowledge_suite.MessageSuite):
 
 
 class TestPostgreSQLFigures(_OnPostgreSQL, figures_suite.FiguresSuite):
+    pass
+
+
+class TestPostgreSQLOutbox(_OnPostgreSQL, outbox_suite.OutboxSuite):
     pass
 
 

@@ -25,6 +25,7 @@ from keystonemiddleware import fixture
 from openstack_rca import policy
 from openstack_rca.api import app
 from openstack_rca.db import api as db
+from openstack_rca.db import incidents
 from openstack_rca.db import knowledge
 from openstack_rca.db import models_api
 from openstack_rca.tests import base
@@ -60,7 +61,9 @@ INCIDENT = {
     'host': None, 'severity': 'critical', 'confidence': 0.9,
     'analysis_id': ID, 'created_at': TIME, 'updated_at': TIME,
     'acknowledged_at': None, 'acknowledged_by': None, 'resolved_at': None,
-    'resolved_by': None, 'resolution': None}
+    'resolved_by': None, 'resolution': None, 'origin': 'engine',
+    'first_seen': TIME, 'last_seen': TIME, 'symptoms': 3, 'reopened': 0,
+    'merged_into': None, 'suppressed_until': None, 'suppressed_by': None}
 ENTRY_SUMMARY: dict[str, Any] = {
     'id': ID, 'project_id': PROJECT, 'user_id': USER, 'kind': 'document',
     'title': 'Cells', 'source': 'cells.rst', 'service': 'nova',
@@ -119,6 +122,7 @@ class APITestCase(base.TestCase):
     """Calls the application as a WSGI server does.
 
     :ivar db: in place of :mod:`openstack_rca.db.api`
+    :ivar incidents: in place of :mod:`openstack_rca.db.incidents`
     :ivar knowledge: in place of :mod:`openstack_rca.db.knowledge`
     :ivar models: in place of :mod:`openstack_rca.db.models_api`
     :ivar nudge: what engines are told
@@ -132,9 +136,10 @@ class APITestCase(base.TestCase):
         policy.reset()
         self.tokens = self.useFixture(fixture.AuthTokenFixture())
         self.db: Any = mock.create_autospec(db)
-        for name in ('analyses', 'queries', 'incidents', 'index',
-                     'sources'):
+        for name in ('analyses', 'queries', 'index', 'sources'):
             self._patch(f'openstack_rca.api.v1.{name}.db', self.db)
+        self.incidents: Any = mock.create_autospec(incidents)
+        self._patch('openstack_rca.api.v1.incidents.db', self.incidents)
         self.knowledge: Any = mock.create_autospec(knowledge)
         self._patch('openstack_rca.api.v1.knowledge.db', self.knowledge)
         self._patch('openstack_rca.api.v1.analyses.knowledge',

@@ -207,10 +207,10 @@ class TestDoors(base.APITestCase):
         self.assert_error(401, self.call('GET', '/v1/analyses', token=None))
 
     def test_database_is_gone(self) -> None:
-        for function in ('analysis_list', 'query_list', 'incident_list',
-                         'source_list'):
-            getattr(self.db, function).side_effect = (
-                exception.DatabaseUnavailable(reason='it does not answer.'))
+        away = exception.DatabaseUnavailable(reason='it does not answer.')
+        for function in ('analysis_list', 'query_list', 'source_list'):
+            getattr(self.db, function).side_effect = away
+        self.incidents.incident_list.side_effect = away
         for path in ('analyses', 'queries', 'incidents', 'sources'):
             self.assert_error(503, self.call('GET', f'/v1/{path}'),
                               'does not answer')

@@ -17,6 +17,7 @@ from typing import Any
 
 from openstack_rca.db import api
 from openstack_rca.db import figures
+from openstack_rca.db import incidents
 from openstack_rca.db import jobs
 from openstack_rca.db import models
 from openstack_rca.db import rows
@@ -127,7 +128,7 @@ class FiguresSuite(suite.DatabaseTestCase):
             name = self.report()
             self.change(models.INCIDENTS, name, created_at=BEGAN,
                         resolved_at=after(took))
-            self.change(models.ANALYSES, api.incident_get(
+            self.change(models.ANALYSES, incidents.incident_get(
                 MINE, name)['analysis_id'], finished_at=after(took / 10))
         self.report(project=THEIRS)
         found = figures.figures(project_id=MINE)
@@ -154,7 +155,8 @@ class FiguresSuite(suite.DatabaseTestCase):
                         status=status, finished_at=after(second))
         self.assertEqual({'count': 1, 'median': 20.0},
                          figures.figures()['incident_to_analysis'])
-        api.analysis_delete(MINE, api.incident_get(MINE, name)['analysis_id'])
+        api.analysis_delete(
+            MINE, incidents.incident_get(MINE, name)['analysis_id'])
         self.assertEqual(20.0,
                          figures.figures()['incident_to_analysis']['median'])
 
@@ -165,7 +167,8 @@ class FiguresSuite(suite.DatabaseTestCase):
         found = figures.figures()['symptom_to_incident']
         median: float | None = found['median']
         self.assertEqual(median is not None, found['count'] == 1)
-        api.analysis_delete(MINE, api.incident_get(MINE, name)['analysis_id'])
+        api.analysis_delete(
+            MINE, incidents.incident_get(MINE, name)['analysis_id'])
         with session.writer() as connection:
             connection.execute(models.INCIDENTS.delete())
         return median

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from openstack_rca import exception
 from openstack_rca.db import api
+from openstack_rca.db import incidents
 from openstack_rca.db import jobs
 from openstack_rca.db import knowledge
 from openstack_rca.db import models
@@ -167,7 +168,7 @@ class KnowledgeSuite(suite.DatabaseTestCase):
     def test_resolution_is_knowledge_at_once(self) -> None:
         found = self.incident()
         self.assertEqual(0, knowledge.mark()[0])
-        api.incident_update(MINE, found, ME, {
+        incidents.incident_update(MINE, found, ME, {
             'status': 'resolved', 'resolution': 'restart rabbit ' + ODD})
         row, = knowledge.entry_list(MINE, 9, whole=True)[0]
         self.assertEqual(
@@ -175,29 +176,29 @@ class KnowledgeSuite(suite.DatabaseTestCase):
             (row['kind'], row['incident_id'], row['resolution'],
              row['service']))
         self.assertIn('rabbitmq', row['text'])
-        api.incident_update(MINE, found, YOU, {'resolution': 'more RAM'})
+        incidents.incident_update(MINE, found, YOU, {'resolution': 'more RAM'})
         again, = knowledge.entry_list(MINE, 9)[0]
         self.assertEqual((row['id'], 'more RAM', YOU), (
             again['id'], again['resolution'], again['user_id']))
 
     def test_what_is_open_again_is_forgotten(self) -> None:
         found = self.incident()
-        api.incident_update(MINE, found, ME, {
+        incidents.incident_update(MINE, found, ME, {
             'status': 'resolved', 'resolution': 'restart'})
-        api.incident_update(MINE, found, ME, {'status': 'open'})
+        incidents.incident_update(MINE, found, ME, {'status': 'open'})
         self.assertEqual(0, knowledge.mark()[0])
 
     def test_nothing_is_learned_from_nothing(self) -> None:
         found = self.incident()
-        api.incident_update(MINE, found, ME, {'status': 'resolved'})
+        incidents.incident_update(MINE, found, ME, {'status': 'resolved'})
         self.assertEqual(0, knowledge.mark()[0])
-        api.incident_update(MINE, found, ME, {'resolution': '  '})
+        incidents.incident_update(MINE, found, ME, {'resolution': '  '})
         self.assertEqual(0, knowledge.mark()[0])
 
     def test_nothing_is_learned_where_nobody_wants_it(self) -> None:
         self.config('retrieval', learn_from_incidents=False)
         found = self.incident()
-        api.incident_update(MINE, found, ME, {
+        incidents.incident_update(MINE, found, ME, {
             'status': 'resolved', 'resolution': 'restart'})
         api.rating_set(MINE, ME, self.solved(), 'wrong', cause='the disk')
         self.assertEqual(0, knowledge.mark()[0])
@@ -207,13 +208,13 @@ class KnowledgeSuite(suite.DatabaseTestCase):
         with mock.patch.object(knowledge, '_insert', autospec=True,
                                side_effect=RuntimeError):
             self.assertRaises(
-                RuntimeError, api.incident_update, MINE, found, ME,
+                RuntimeError, incidents.incident_update, MINE, found, ME,
                 {'status': 'resolved', 'resolution': 'restart'})
-        self.assertEqual('open', api.incident_get(MINE, found)['status'])
+        self.assertEqual('open', incidents.incident_get(MINE, found)['status'])
 
     def test_backup_of_an_incident_is_the_incident(self) -> None:
         found = self.incident()
-        api.incident_update(MINE, found, ME, {
+        incidents.incident_update(MINE, found, ME, {
             'status': 'resolved', 'resolution': 'restart'})
         row, = knowledge.entry_list(MINE, 9, whole=True)[0]
         self.assertEqual(1, self._put(row)['kept'])
@@ -223,13 +224,14 @@ class KnowledgeSuite(suite.DatabaseTestCase):
 
     def test_knowledge_outlives_the_purge(self) -> None:
         found = self.incident()
-        api.incident_update(MINE, found, ME, {
+        incidents.incident_update(MINE, found, ME, {
             'status': 'resolved', 'resolution': 'restart'})
         past = rows.utcnow().replace(year=2020)
         self.change(models.INCIDENTS, resolved_at=past)
         self.change(models.ANALYSES, finished_at=past)
         jobs.purge(30)
-        self.assertRaises(exception.NotFound, api.incident_get, MINE, found)
+        self.assertRaises(exception.NotFound, incidents.incident_get, MINE,
+                          found)
         self.assertEqual(1, knowledge.mark()[0])
 
     # Ratings

@@ -30,6 +30,7 @@ import sqlalchemy as sa
 from openstack_rca import exception
 from openstack_rca.db import api
 from openstack_rca.db import clock
+from openstack_rca.db import incidents
 from openstack_rca.db import jobs
 from openstack_rca.db import migration
 from openstack_rca.db import models
@@ -225,7 +226,7 @@ class AnalysisSuite(DatabaseTestCase):
             'summary': None}))
         self.assertEqual('nothing_abnormal',
                          api.analysis_get(MINE, found)['verdict'])
-        made, = api.incident_list(MINE, 10)[0]
+        made, = incidents.incident_list(MINE, 10)[0]
         self.assertEqual('Analysis ' + found, made['title'])
 
     def test_report_of_a_mebibyte(self) -> None:
@@ -243,7 +244,7 @@ class AnalysisSuite(DatabaseTestCase):
             REPORT | {'summary': '\U0001f600' * 9000}))
         summary, = api.analysis_list(MINE, ME, 10)[0]
         self.assertEqual('\U0001f600' * 3999 + '\u2026', summary['summary'])
-        made, = api.incident_list(MINE, 10)[0]
+        made, = incidents.incident_list(MINE, 10)[0]
         self.assertEqual(summary['summary'], made['summary'])
         self.assertEqual(255, len(made['title']))
         self.assertEqual(summary['issue'], '\U0001f600 ' * 5000)
@@ -258,7 +259,7 @@ class AnalysisSuite(DatabaseTestCase):
         self.assertEqual(hostile, api.analysis_get(MINE, found)['summary'])
         summary, = api.analysis_list(MINE, ME, 10)[0]
         self.assertEqual('NUL \ufffd and half \ufffd', summary['summary'])
-        made, = api.incident_list(MINE, 10)[0]
+        made, = incidents.incident_list(MINE, 10)[0]
         self.assertEqual('NUL \ufffd and half \ufffd', made['title'])
         self.assertEqual('NUL \ufffd and half \ufffd', made['host'])
 
@@ -355,14 +356,14 @@ class AnalysisSuite(DatabaseTestCase):
 
     def test_delete(self) -> None:
         found = self.incident()
-        analysis = str(api.incident_get(MINE, found)['analysis_id'])
+        analysis = str(incidents.incident_get(MINE, found)['analysis_id'])
         api.rating_set(MINE, ME, analysis, 'right')
         api.analysis_delete(MINE, analysis)
         self.assertRaises(exception.NotFound, api.analysis_delete, MINE,
                           analysis)
         for table in (models.ANALYSES, models.JOBS, models.RATINGS):
             self.assertEqual(0, self.count(table))
-        self.assertIsNone(api.incident_get(MINE, found)['analysis_id'])
+        self.assertIsNone(incidents.incident_get(MINE, found)['analysis_id'])
 
     def test_delete_while_it_is_worked_on(self) -> None:
         item = self.take(self.ask(incident=True))
@@ -497,7 +498,7 @@ class IncidentSuite(DatabaseTestCase):
 
     def test_opened_with_an_analysis(self) -> None:
         found = self.incident()
-        shown = api.incident_get(MINE, found)
+        shown = incidents.incident_get(MINE, found)
         analysis = shown['analysis_id']
         self.assertEqual(found,
                          api.analysis_get(MINE, analysis)['incident_id'])
@@ -511,37 +512,57 @@ class IncidentSuite(DatabaseTestCase):
             'analysis_id': analysis, 'created_at': shown['created_at'],
             'updated_at': shown['created_at'], 'acknowledged_at': None,
             'acknowledged_by': None, 'resolved_at': None,
-            'resolved_by': None, 'resolution': None}, shown)
+            'resolved_by': None, 'resolution': None, 'origin': 'analysis',
+            'first_seen': None, 'last_seen': None, 'symptoms': 0,
+            'reopened': 0, 'merged_into': None, 'suppressed_until': None,
+            'suppressed_by': None}, shown)
         self.assertTrue(shown['created_at'].endswith('+00:00'))
 
     def test_others_see_nothing(self) -> None:
         found = self.incident()
-        self.assertEqual(([], False), api.incident_list(THEIRS, 10))
+        self.assertEqual(([], False), incidents.incident_list(THEIRS, 10))
         for project, row_id in ((THEIRS, found), (MINE, NOBODY)):
-            self.assertRaises(exception.NotFound, api.incident_get, project,
-                              row_id)
-            self.assertRaises(exception.NotFound, api.incident_update,
+            self.assertRaises(exception.NotFound, incidents.incident_get,
+                              project, row_id)
+            self.assertRaises(exception.NotFound, incidents.incident_update,
                               project, row_id, ME, {'status': 'resolved'})
-            self.assertRaises(exception.MarkerNotFound, api.incident_list,
-                              project, 10, marker=row_id)
-        self.assertEqual('open', api.incident_get(MINE, found)['status'])
+            self.assertRaises(
+                exception.MarkerNotFound, incidents.incident_list, project,
+                10, marker=row_id)
+        self.assertEqual('open', incidents.incident_get(MINE, found)['status'])
 
     def test_filter_and_pages(self) -> None:
         made = [self.incident() for _ in range(3)]
-        api.incident_update(MINE, made[1], ME, {'status': 'resolved'})
+        incidents.incident_update(MINE, made[1], ME, {'status': 'resolved'})
         for told, wanted in (
                 ({}, made[::-1]), ({'status': 'resolved'}, [made[1]]),
                 ({'status': 'open'}, [made[2], made[0]]),
                 ({'status': 'acknowledged'}, []),
+                ({'status': 'suppressed'}, []),
                 ({'marker': made[1]}, [made[0]])):
-            found, _ = api.incident_list(MINE, 10, **told)
+            found, _ = incidents.incident_list(MINE, 10, **told)
             self.assertEqual(wanted, [r['id'] for r in found], str(told))
-        self.assertTrue(api.incident_list(MINE, 2)[1])
+        self.assertTrue(incidents.incident_list(MINE, 2)[1])
+
+    def test_parts_are_left_out(self) -> None:
+        made = [self.incident() for _ in range(2)]
+        incidents.incident_update(MINE, made[0], ME, {'status': 'resolved'})
+        self.change(models.INCIDENTS, made[0], merged_into=made[1])
+        for told, wanted in (({}, [made[1]]),
+                             ({'status': 'resolved'}, [made[0]])):
+            found, _ = incidents.incident_list(MINE, 10, **told)
+            self.assertEqual(wanted, [r['id'] for r in found], str(told))
+        self.assertEqual(made[1], incidents.incident_get(
+            MINE, made[0])['merged_into'])
+        opened = incidents.incident_update(MINE, made[0], ME,
+                                           {'status': 'open'})
+        self.assertIsNone(opened['merged_into'])
 
     def _in(self, status: str) -> str:
         found = self.incident()
+        self.change(models.INCIDENTS, found, origin='engine')
         if status != 'open':
-            api.incident_update(MINE, found, YOU, {
+            incidents.incident_update(MINE, found, YOU, {
                 'status': status} | (
                     {'resolution': 'was'} if status == 'resolved' else {}))
         return found
@@ -549,37 +570,39 @@ class IncidentSuite(DatabaseTestCase):
     def test_every_step(self) -> None:
         legal = {('open', 'acknowledged'), ('open', 'resolved'),
                  ('acknowledged', 'open'), ('acknowledged', 'resolved'),
-                 ('resolved', 'open')}
-        states = ('open', 'acknowledged', 'resolved')
+                 ('resolved', 'open'), ('suppressed', 'open'),
+                 ('suppressed', 'resolved')}
+        states = ('open', 'acknowledged', 'resolved', 'suppressed')
+        legal |= {(state, 'suppressed') for state in states[:3]}
         for before in states:
             for after in states:
                 found = self._in(before)
-                old = api.incident_get(MINE, found)
+                old = incidents.incident_get(MINE, found)
                 if before == after:
-                    self.assertEqual(old, api.incident_update(
+                    self.assertEqual(old, incidents.incident_update(
                         MINE, found, ME, {'status': after}))
                 elif (before, after) not in legal:
                     error = self.assertRaises(
-                        exception.Conflict, api.incident_update, MINE,
+                        exception.Conflict, incidents.incident_update, MINE,
                         found, ME, {'status': after})
                     self.assertIn(f'is {before}', str(error))
                     self.assertIn(after, str(error))
-                    self.assertEqual(old, api.incident_get(MINE, found))
+                    self.assertEqual(old, incidents.incident_get(MINE, found))
                 else:
-                    new = api.incident_update(MINE, found, ME,
+                    new = incidents.incident_update(MINE, found, ME,
                                               {'status': after})
                     self.assertEqual(after, new['status'])
                     self.assertGreater(new['updated_at'], old['updated_at'])
-                    self.assertEqual(new, api.incident_get(MINE, found))
+                    self.assertEqual(new, incidents.incident_get(MINE, found))
 
     def test_acknowledge_and_resolve(self) -> None:
         found = self.incident()
-        new = api.incident_update(MINE, found, ME,
+        new = incidents.incident_update(MINE, found, ME,
                                   {'status': 'acknowledged'})
         self.assertEqual((ME, new['updated_at'], None), (
             new['acknowledged_by'], new['acknowledged_at'],
             new['resolved_at']))
-        done = api.incident_update(MINE, found, YOU, {
+        done = incidents.incident_update(MINE, found, YOU, {
             'status': 'resolved', 'resolution': ODD * 500})
         self.assertEqual(
             (YOU, done['updated_at'], ODD * 500, ME, new['updated_at']),
@@ -587,35 +610,103 @@ class IncidentSuite(DatabaseTestCase):
              done['acknowledged_by'], done['acknowledged_at']))
 
     def test_open_again(self) -> None:
-        for status in ('acknowledged', 'resolved'):
+        for status in ('acknowledged', 'resolved', 'suppressed'):
             found = self._in(status)
-            new = api.incident_update(MINE, found, ME, {'status': 'open'})
+            new = incidents.incident_update(MINE, found, ME,
+                                            {'status': 'open'})
             for name in ('acknowledged_at', 'acknowledged_by',
-                         'resolved_at', 'resolved_by', 'resolution'):
+                         'resolved_at', 'resolved_by', 'resolution',
+                         'suppressed_by', 'suppressed_until'):
                 self.assertIsNone(new[name], name)
+
+    def test_suppress(self) -> None:
+        until = '2998-11-21T03:00:00.500000+00:00'
+        for before in ('open', 'acknowledged', 'resolved'):
+            found = self._in(before)
+            new = incidents.incident_update(MINE, found, ME, {
+                'status': 'suppressed', 'suppressed_until': until,
+                'resolution': 'we know'})
+            self.assertEqual(('suppressed', ME, until, 'we know'), (
+                new['status'], new['suppressed_by'],
+                new['suppressed_until'], new['resolution']))
+            # The same once more changes nothing.
+            self.assertEqual(new, incidents.incident_update(
+                MINE, found, YOU, {'suppressed_until': until}))
+            longer = incidents.incident_update(
+                MINE, found, YOU, {'suppressed_until': None})
+            self.assertEqual(('suppressed', ME, None, 'we know'), (
+                longer['status'], longer['suppressed_by'],
+                longer['suppressed_until'], longer['resolution']))
+            # Why it was suppressed is not how it was solved.
+            done = incidents.incident_update(MINE, found, YOU,
+                                             {'status': 'resolved'})
+            self.assertEqual(('resolved', YOU, None, None, None), (
+                done['status'], done['resolved_by'], done['resolution'],
+                done['suppressed_by'], done['suppressed_until']))
+
+    def test_suppressed_until_without_being_so(self) -> None:
+        for status in ('open', 'acknowledged', 'resolved'):
+            found = self._in(status)
+            self.assertRaises(
+                exception.Conflict, incidents.incident_update, MINE, found,
+                ME, {'suppressed_until': '2998-11-21T03:00:00+00:00'})
+            self.assertRaises(
+                exception.Conflict, incidents.incident_update, MINE,
+                self._in('suppressed'), ME, {
+                    'status': 'open',
+                    'suppressed_until': '2998-11-21T03:00:00+00:00'})
+
+    def test_nothing_to_suppress(self) -> None:
+        error = self.assertRaises(
+            exception.Conflict, incidents.incident_update, MINE,
+            self.incident(), ME, {'status': 'suppressed'})
+        self.assertIn('no engine adds symptoms', str(error))
+        found, other = self._in('resolved'), self._in('open')
+        self.change(models.INCIDENTS, found, merged_into=other)
+        error = self.assertRaises(
+            exception.Conflict, incidents.incident_update, MINE, found, ME,
+            {'status': 'suppressed'})
+        self.assertIn(other, str(error))
+
+    def test_what_others_are_told(self) -> None:
+        found = self._in('open')
+        for status in ('acknowledged', 'suppressed', 'resolved', 'open'):
+            incidents.incident_update(MINE, found, ME, {'status': status})
+        # Nothing changes: nothing is told.
+        incidents.incident_update(MINE, found, ME, {'status': 'open'})
+        table = models.OUTBOX
+        with session.reader() as connection:
+            told = connection.execute(sa.select(table.c.event_type).where(
+                table.c.subject == found).order_by(
+                    table.c.number)).scalars().all()
+        self.assertEqual([
+            'rca.incident.create', 'rca.incident.update',
+            'rca.incident.update', 'rca.incident.resolve',
+            'rca.incident.update'], told)
 
     def test_resolution(self) -> None:
         for status in ('open', 'acknowledged'):
             found = self._in(status)
             for values in ({'resolution': 'x'},
                            {'status': status, 'resolution': 'x'}):
-                self.assertRaises(exception.Conflict, api.incident_update,
-                                  MINE, found, ME, values)
-            self.assertIsNone(api.incident_update(
+                self.assertRaises(
+                    exception.Conflict, incidents.incident_update, MINE,
+                    found, ME, values)
+            self.assertIsNone(incidents.incident_update(
                 MINE, found, ME, {'resolution': None})['resolution'])
         found = self._in('resolved')
-        before = api.incident_get(MINE, found)
+        before = incidents.incident_get(MINE, found)
         self.assertRaises(
-            exception.Conflict, api.incident_update, MINE, found, ME,
+            exception.Conflict, incidents.incident_update, MINE, found, ME,
             {'status': 'open', 'resolution': 'x'})
         for value in ('better', None):
-            new = api.incident_update(MINE, found, ME,
+            new = incidents.incident_update(MINE, found, ME,
                                       {'resolution': value})
             self.assertEqual(
                 (value, 'resolved', before['resolved_at'], YOU),
                 (new['resolution'], new['status'], new['resolved_at'],
                  new['resolved_by']))
-        again = api.incident_update(MINE, found, ME, {
+        again = incidents.incident_update(MINE, found, ME, {
             'status': 'resolved', 'resolution': 'once more'})
         self.assertEqual(('once more', YOU),
                          (again['resolution'], again['resolved_by']))
@@ -623,13 +714,13 @@ class IncidentSuite(DatabaseTestCase):
     def test_two_at_the_same_time(self) -> None:
         found = self.incident()
         told = self.run_together(*[
-            lambda u=u, s=s: api.incident_update(
+            lambda u=u, s=s: incidents.incident_update(
                 MINE, found, u, {'status': s})
             for u in (ME, YOU) for s in ('acknowledged', 'resolved')])
         for one in told:
             if isinstance(one, BaseException):
                 self.assertIsInstance(one, exception.Conflict)
-        last = api.incident_get(MINE, found)
+        last = incidents.incident_get(MINE, found)
         self.assertIn(last['status'], ('acknowledged', 'resolved'))
         self.assertIn(last, told)
 
@@ -976,28 +1067,34 @@ class PurgeSuite(DatabaseTestCase):
         made = {status: self.incident() for status in (
             'open', 'acknowledged', 'resolved')}
         for status, found in made.items():
-            api.incident_update(MINE, found, ME, {'status': status})
-        analyses = {status: api.incident_get(MINE, found)['analysis_id']
+            incidents.incident_update(MINE, found, ME, {'status': status})
+        analyses = {status: incidents.incident_get(MINE, found)['analysis_id']
                     for status, found in made.items()}
         self._age()
+        for name in made.values():
+            incidents.write(MINE, lambda book: book.name(name, ['t:1:x']))
         self.assertEqual(
             {'analyses': 1, 'queries': 0, 'incidents': 1, 'models': 0,
              'symptoms': 0, 'sources': 0},
             jobs.purge(1))
         self.assertEqual({made['open'], made['acknowledged']}, {
-            i['id'] for i in api.incident_list(MINE, 10)[0]})
+            i['id'] for i in incidents.incident_list(MINE, 10)[0]})
         for status in ('open', 'acknowledged'):
-            shown = api.incident_get(MINE, made[status])
+            shown = incidents.incident_get(MINE, made[status])
             self.assertEqual(analyses[status], shown['analysis_id'])
             self.assertEqual(made[status], api.analysis_get(
                 MINE, analyses[status])['incident_id'])
+        # Nobody is known any more by what is gone.
+        self.assertEqual(
+            {made['open'], made['acknowledged']}, incidents.write(
+                MINE, lambda book: book.known(['t:1:x']))['t:1:x'])
 
     def test_incident_resolved_lately(self) -> None:
         found = self.incident()
         self._age()
-        api.incident_update(MINE, found, ME, {'status': 'resolved'})
+        incidents.incident_update(MINE, found, ME, {'status': 'resolved'})
         self.assertEqual(1, jobs.purge(1)['analyses'])
-        self.assertIsNone(api.incident_get(MINE, found)['analysis_id'])
+        self.assertIsNone(incidents.incident_get(MINE, found)['analysis_id'])
 
     def test_in_small_transactions(self) -> None:
         for _ in range(5):

@@ -92,6 +92,13 @@ class SymptomSuite(suite.DatabaseTestCase):
         self.assertEqual(1, self.record(symptom(370 + 311)))
         self.assertEqual([3, 1], [r['count'] for r in self.found()])
 
+    def test_two_rows_at_once(self) -> None:
+        # What was found bit by bit is found at once after a crash.
+        self.record(symptom(), symptom(1000))
+        self.assertEqual(0, self.record(symptom(lasts=1005)))
+        self.assertEqual([symptom()['since'], symptom(1000)['since']],
+                         [r['since'].isoformat() for r in self.found()])
+
     def test_told_twice(self) -> None:
         told = [symptom(), symptom(20), symptom(400)]
         self.assertEqual(2, self.record(*told))

@@ -27,10 +27,10 @@ import sqlalchemy as sa
 from openstack_rca import exception
 from openstack_rca.db import api
 from openstack_rca.db import clock
+from openstack_rca.db import incidents
 from openstack_rca.db import jobs
 from openstack_rca.db import models
 from openstack_rca.db import session
-from openstack_rca.db import symptoms
 from openstack_rca.engine import child
 from openstack_rca.engine import keeper
 from openstack_rca.engine import manager
@@ -598,15 +598,60 @@ class TestWatcher(TestCase):
     def test_while_the_database_is_away(self) -> None:
         made = self.engine()
         made._symptoms.add([symptoms_suite.symptom()])
-        real = symptoms.record
+        real = incidents.write
         away = mock.Mock(side_effect=exception.DatabaseUnavailable(
             reason='gone.'))
-        self._patch(symptoms, 'record', away)
+        self._patch(incidents, 'write', away)
         made.start()
         self.until(lambda: away.called)
         self.assertEqual([], self._told())
-        self._patch(symptoms, 'record', real)
+        self._patch(incidents, 'write', real)
         self.until(lambda: bool(self._told()))
+
+    def test_symptoms_become_incidents(self) -> None:
+        self.config('incidents', project_id=suite.MINE)
+        made = manager.Manager([])
+        made._symptoms.add([symptoms_suite.symptom()])
+        made._write_symptoms()
+        found, = incidents.incident_list(suite.MINE, 10)[0]
+        self.assertEqual(('open', 'engine'),
+                         (found['status'], found['origin']))
+        made._looked_after = -manager._LOOK_AFTER
+        with mock.patch.object(made._correlator, 'look_after',
+                               autospec=True) as looked:
+            made._write_symptoms()
+            made._write_symptoms()
+        self.assertEqual(1, looked.call_count)
+
+    def test_the_watcher_hears_what_is_written(self) -> None:
+        made = manager.Manager([])
+        # Of the process before.
+        made._symptoms.add([symptoms_suite.symptom(n) for n in range(3)])
+        process = self._Watcher({'symptoms': [symptoms_suite.symptom(5)]},
+                                None, None)
+        real = process.receive
+
+        def receive(seconds: float) -> dict[str, Any] | None:
+            found = real(seconds)
+            if found is None:
+                made._write_symptoms_once()
+            return found
+
+        self._patch(process, 'receive', receive)
+        self._patch(child, 'Child', lambda *args: process)
+        made._watch()
+        self.assertEqual([1], [m['written'] for m in process.sent
+                               if 'written' in m])
+
+    def test_no_project_is_told(self) -> None:
+        for project, count in (('', 1), (suite.MINE, 0)):
+            self.config('incidents', project_id=project)
+            log = self.useFixture(fixtures.FakeLogger(manager.__name__))
+            made = self.engine()
+            made.start()
+            self._stop(made)
+            self.assertEqual(count, log.output.count(
+                '[incidents] project_id is empty'))
 
     def test_what_is_left_at_the_end(self) -> None:
         made = manager.Manager([])

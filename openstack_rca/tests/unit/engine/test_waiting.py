@@ -59,18 +59,21 @@ class TestWaiting(base.TestCase):
         self.assertEqual(told, self.written)
         self.assertFalse(self.made.wait(0.0))
 
-    def test_too_many(self) -> None:
-        told = many(waiting.MOST + 7)
-        self.made.add(told[:-5])
-        self.made.add(told[-5:])
-        while self.made.wait(0.0):
-            self.made.write(self.record)
-        self.assertEqual(told[:waiting.MOST], self.written)
-        self.assertIn('7 symptoms were dropped', self.log.output)
-        self.assertEqual(1, self.log.output.count('wait for the database'))
-        self.made.add(told[:1])
+    def test_how_many_are_written(self) -> None:
+        self.made.add(many(150))
+        self.assertEqual((150, 0, 150), (
+            self.made.added, self.made.written, len(self.made)))
+        self.made.write(lambda found: None)
+        self.assertEqual(0, self.made.written)
         self.made.write(self.record)
-        self.assertEqual(1, self.log.output.count('were dropped'))
+        self.assertEqual((150, 100, 50), (
+            self.made.added, self.made.written, len(self.made)))
+
+    def test_alarms_are_told_quietly(self) -> None:
+        self.made.add([symptoms_suite.symptom(detector='alarms')])
+        self.made.write(self.record)
+        self.assertIn('INFO Symptom of nova-compute', self.log.output)
+        self.assertNotIn('WARNING', self.log.output)
 
     def test_added_while_it_is_written(self) -> None:
         told = many(3)

@@ -22,6 +22,7 @@ from unittest import mock
 import fixtures
 import polars as pl
 
+from openstack_rca.analysis import alarms
 from openstack_rca.detectors import base as detectors
 from openstack_rca.detectors import counts
 from openstack_rca.detectors import novelty
@@ -63,6 +64,8 @@ class WatcherCase(test_learned.LearnedCase):
         self.folder = self.tmp / 'one'
         self.folder.mkdir()
         self.told: list[dict[str, Any]] = []
+        #: Whether the engine writes down at once what it is told.
+        self.writes = True
         # Those of other tests do not tell of this one.
         self.replace(Windows, 'asked', [])
 
@@ -75,7 +78,13 @@ class WatcherCase(test_learned.LearnedCase):
 
     def started(self, **versions: str) -> watcher.Watcher:
         """A process that watches."""
-        made = watcher.Watcher(state.sources(), self.told.extend)
+
+        def tell(found: list[dict[str, Any]]) -> None:
+            self.told += found
+            if self.writes:
+                made.written += len(found)
+
+        made = watcher.Watcher(state.sources(), tell)
         self.addCleanup(made.close)
         made.wanted = versions
         return made
@@ -213,6 +222,101 @@ class TestWindows(WatcherCase):
         self.assertEqual(at(100), rounded(Windows.asked[0][0]))
         self.assertEqual(at(395), self.until())
 
+    def test_a_window_that_ended_no_process_is_begun_anew(self) -> None:
+        self.config('detectors', enabled=['novelty'])
+        self.write(lines(range(0, 600, 5)))
+        self.look(self.started())
+        kept = self.until()
+        self.write(lines([620], 'The disk is on fire', 'ERROR'))
+        self.writes = False
+        # Each is killed before the engine has written anything down.
+        for _ in range(5):
+            self.told.clear()
+            self.look(self.started())
+            self.assertEqual(['alarms', 'novelty'],
+                             [s['detector'] for s in self.told])
+            self.assertEqual(kept, self.until())
+
+    def test_a_window_behind_one_that_is_not_written_yet(self) -> None:
+        self.config('detectors', enabled=['novelty'])
+        self.write(lines(range(0, 600, 5)))
+        self.look(self.started())
+        self.write(lines([620], 'The disk is on fire', 'ERROR')
+                   + lines([900], 'The roof is on fire', 'ERROR'))
+        real = watcher.Watcher._judge
+
+        class End(BaseException):
+            pass
+
+        def judge(made: watcher.Watcher, store: stores.Store,
+                  window: Any, ready: Any) -> None:
+            if window.end >= at(900):
+                raise End
+            real(made, store, window, ready)
+
+        self.replace(watcher.Watcher, '_judge', judge)
+        self.writes = False
+        self.assertRaises(End, self.started().look)
+        kept = []
+        for _ in range(3):
+            made = self.started()
+            with self.assertRaises(End):
+                for _ in range(10):
+                    made.look()
+                    # Nothing is begun before that.
+                    made.look()
+                    made.written = made._told_symptoms
+            mark = state.read_mark()
+            assert mark is not None
+            kept.append((mark.until, mark.tries))
+        self.assertEqual([(at(630) - learned.TICK, n) for n in (1, 2, 3)],
+                         kept)
+        self.writes = True
+        self.look(self.started())
+        self.assertIn('is not judged: 3 processes', self.log.output)
+
+    def test_how_far_it_came_waits_for_the_database(self) -> None:
+        self.config('detectors', enabled=['novelty'])
+        self.write(lines(range(0, 600, 5)))
+        made = self.started()
+        self.look(made)
+        kept = self.until()
+        self.writes = False
+        self.write(lines([620], 'The disk is on fire', 'ERROR'))
+        made.look()
+        told = len(self.told)
+        self.assertLess(0, told)
+        # Nobody has written it down.
+        self.assertEqual(kept, self.until())
+        made.written = told - 1
+        made.keep()
+        self.assertEqual(kept, self.until())
+        again = self.started()
+        again.look()
+        self.assertEqual(self.told[:told], self.told[told:])
+        made.written = told
+        made.keep()
+        self.assertEqual(at(620), self.until())
+
+    def test_it_waits_for_the_database(self) -> None:
+        self.replace(watcher, '_MOST_WAITING', 0)
+        self.config('detectors', enabled=['novelty'])
+        self.write(lines(range(0, 600, 5)))
+        made = self.started()
+        self.look(made)
+        self.writes = False
+        self.write(lines([620], 'The disk is on fire', 'ERROR'))
+        made.look()
+        told = len(self.told)
+        self.write(lines([640], 'The roof is on fire', 'ERROR'))
+        for _ in range(3):
+            self.assertFalse(made.look())
+        self.assertEqual(told, len(self.told))
+        made.written += told
+        made.look()
+        self.assertLess(told, len(self.told))
+        self.assertIn(at(640).isoformat(), [s['since'] for s in self.told])
+
     def test_what_ends_processes_is_left_out(self) -> None:
         self.write(lines(range(0, 100, 5)))
         self.look(self.started(tiny=self.version))
@@ -275,7 +379,7 @@ class TestSymptoms(WatcherCase):
         self.assertEqual([], self.told)
         self.write(lines([600, 620], 'The disk is on fire', 'ERROR'))
         self.look(made)
-        row = json.loads(json.dumps(self.told[0]))
+        row = json.loads(json.dumps(self.found('novelty')[0]))
         self.assertEqual(
             ('novelty', None, 'nova', 'nova-compute', 'level', 0.8),
             tuple(row[n] for n in ('detector', 'version', 'service',
@@ -292,8 +396,9 @@ class TestSymptoms(WatcherCase):
         self.look(made)
         self.write(lines([120], 'The disk is on fire', 'ERROR'))
         self.look(made)
-        self.assertEqual([], self.told)
+        self.assertEqual([], self.found('novelty'))
         # In history it is no symptom either.
+        self.told.clear()
         self.config('detectors', watch_lookback=0)
         os.unlink(self.tmp / 'state' / 'watched.json')
         self.write(lines(range(125, 1000, 5)))
@@ -363,7 +468,8 @@ class TestSymptoms(WatcherCase):
         self.look(made)
         self.write(lines([620], 'The disk is on fire', 'ERROR'))
         self.look(made)
-        self.assertEqual(['novelty'], [s['detector'] for s in self.told])
+        self.assertEqual(['alarms', 'novelty'],
+                         [s['detector'] for s in self.told])
         self.assertEqual(1, self.log.output.count('checksum'))
 
     def test_model_that_comes_later(self) -> None:
@@ -397,11 +503,49 @@ class TestSymptoms(WatcherCase):
             self.look(made)
             self.write(lines([620], 'The disk is on fire', 'ERROR'))
             self.look(made)
-        self.assertEqual(['novelty'], [s['detector'] for s in self.told])
+        self.assertEqual(['alarms', 'novelty'],
+                         [s['detector'] for s in self.told])
         for name in ('tiny', 'counts'):
             self.assertEqual(1, self.log.output.count(
                 f'The detector {name} has a bug'))
         self.assertEqual(at(620), self.until())
+
+    def test_an_alarm_of_one_record(self) -> None:
+        self.config('detectors', enabled=['novelty'])
+        self.write(lines(range(0, 600, 5)))
+        made = self.started()
+        self.look(made)
+        # Before there is a window to judge.
+        self.write(lines([602], 'The disk is on fire', 'ERROR'))
+        self.look(made)
+        row = json.loads(json.dumps(self.told))[0]
+        self.assertEqual(('alarms', at(602).isoformat(), True), (
+            row['detector'], row['since'], row['opens']))
+        self.assertEqual(at(595), self.until())
+        self.look(made)
+        self.assertEqual(['alarms', 'novelty'],
+                         [s['detector'] for s in self.told])
+
+    def test_told_in_pieces(self) -> None:
+        self.replace(watcher, '_TOLD_AT_ONCE', 2)
+        pieces: list[int] = []
+        made = watcher.Watcher([], lambda found: pieces.append(len(found)))
+        made._send([{'why': str(n)} for n in range(5)])
+        made._send([])
+        self.assertEqual([2, 2, 1], pieces)
+
+    def test_alarms_with_a_bug(self) -> None:
+        self.config('detectors', enabled=['novelty'])
+        self.write(lines(range(0, 600, 5)))
+        made = self.started()
+        with mock.patch.object(alarms.Alarms, 'look', autospec=True,
+                               side_effect=ZeroDivisionError):
+            self.look(made)
+            self.write(lines([620], 'The disk is on fire', 'ERROR'))
+            self.look(made)
+        self.assertEqual(['novelty'], [s['detector'] for s in self.told])
+        self.assertEqual(1, self.log.output.count(
+            'The detector alarms has a bug'))
 
     def test_no_more_than_so_many(self) -> None:
         self.write(lines(range(0, 600, 5)))
@@ -446,8 +590,11 @@ class TestProcess(WatcherCase):
         assert made.stdin is not None and made.stdout is not None
         made.stdin.write(b'{"models":{}}\n')
         made.stdin.flush()
-        found = json.loads(made.stdout.readline())
-        self.assertEqual(['level'], [s['sign'] for s in found['symptoms']])
+        found: list[str] = []
+        while len(found) < 2:
+            told = json.loads(made.stdout.readline())
+            found += [s['detector'] for s in told.get('symptoms', ())]
+        self.assertEqual(['alarms', 'novelty'], found)
         _, said = made.communicate()
         self.assertEqual(0, made.returncode)
         self.assertNotIn(b'Traceback', said)

@@ -17,6 +17,7 @@ from typing import Any
 
 from openstack_rca import exception
 from openstack_rca.db import api
+from openstack_rca.db import incidents
 from openstack_rca.db import jobs
 from openstack_rca.db import knowledge
 from openstack_rca.db import migration
@@ -71,7 +72,7 @@ class TestKnowledge(test_worker.TestCase):
     def test_resolution_is_found_by_the_next_question(self) -> None:
         name, first = self.incident()
         self.assertNotIn('incident', [s['kind'] for s in first['similar']])
-        api.incident_update(MINE, name, ME, {
+        incidents.incident_update(MINE, name, ME, {
             'status': 'resolved', 'resolution': 'added a compute host'})
         found = self.answer('search', question='no valid host was found',
                             kinds=['incident'])

@@ -399,6 +399,9 @@ class Cloud(fixtures.Fixture):
                 'analysis_id': identity(number, 9), 'created_at': TIME,
                 'updated_at': TIME, 'acknowledged_at': None,
                 'acknowledged_by': None, 'resolved_at': None,
-                'resolved_by': None, 'resolution': None}
+                'resolved_by': None, 'resolution': None,
+                'origin': 'engine', 'symptoms': 3, 'first_seen': TIME,
+                'last_seen': TIME, 'reopened': 0, 'merged_into': None,
+                'suppressed_until': None, 'suppressed_by': None}
             self.rows['incidents'][row['id']] = row
             yield row

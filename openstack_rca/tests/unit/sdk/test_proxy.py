@@ -301,6 +301,21 @@ class IncidentTest(_Case):
             {'status': 'acknowledged'}, {'status': 'open'}],
             [body for _, body in self.cloud.calls('PATCH')])
 
+    def test_suppress(self) -> None:
+        (row,) = self.cloud.incidents(1)
+        until = '2998-11-21T03:00:00+00:00'
+        found = self.client.suppress_incident(row['id'], until, 'known')
+        self.assertEqual(('suppressed', until, 'known', 3), (
+            found.status, found.suppressed_until, found.resolution,
+            found.symptoms))
+        # For good, whatever was said before.
+        self.client.suppress_incident(found)
+        self.assertEqual([
+            {'status': 'suppressed', 'suppressed_until': until,
+             'resolution': 'known'},
+            {'status': 'suppressed', 'suppressed_until': None}],
+            [body for _, body in self.cloud.calls('PATCH')])
+
     def test_the_same_status_is_sent(self) -> None:
         (row,) = self.cloud.incidents(1)
         self.client.reopen_incident(self.client.get_incident(row['id']))

@@ -12,6 +12,7 @@
 """Tests of the commands that ask the service, over real HTTP."""
 
 import argparse
+import datetime
 import io
 import json
 import pathlib
@@ -445,8 +446,12 @@ class IncidentTest(_Case):
         shown = self._run()
         self.assertNotIn('\x1b', shown)
         self.assertLess(shown.index(two['id']), shown.index(one['id']))
-        self.assertNotIn('Resolution', shown)
-        self.assertIn('Resolution', self._run('--long'))
+        for name in ('Symptoms', 'Last Seen'):
+            self.assertIn(name, shown)
+        for name in ('Resolution', 'Origin', 'First Seen', 'Reopened',
+                     'Suppressed Until', 'Suppressed By', 'Merged Into'):
+            self.assertNotIn(name, shown)
+            self.assertIn(name, self._run('--long'))
         self.assertEqual(f'{one["id"]}\n', self._run(
             '--status', 'open', '--limit', '1', '-f', 'value', '-c', 'ID'))
 
@@ -480,6 +485,55 @@ class IncidentTest(_Case):
             [body for _, body in self.cloud.calls('PATCH')])
         self.assertIn('opened again', self._fails(
             one['id'], command=incident.AcknowledgeIncident))
+
+
+class SuppressTest(_Case):
+    """Known noise."""
+
+    command = incident.SuppressIncident
+
+    def _sent(self, *arguments: str) -> dict[str, Any]:
+        (one,) = self.cloud.incidents(1)
+        self._run(one['id'], *arguments)
+        body: dict[str, Any] = self.cloud.calls('PATCH')[-1][1]
+        return body
+
+    def test_for_good(self) -> None:
+        self.assertEqual({'status': 'suppressed', 'suppressed_until': None},
+                         self._sent())
+        shown = self._run('--status', 'suppressed', '-f', 'value', '-c',
+                          'Status', command=incident.ListIncidents)
+        self.assertEqual('suppressed\n', shown)
+
+    def test_until(self) -> None:
+        self.assertEqual({
+            'status': 'suppressed', 'resolution': 'they \ufffd know',
+            'suppressed_until': '2998-11-20T23:00:00+00:00'}, self._sent(
+                '--until', '2998-11-21', '--timezone', 'Europe/Paris',
+                '--reason', 'they \udcff know'))
+
+    def test_for_some_time(self) -> None:
+        for text, span in (('90m', {'minutes': 90}), ('7d', {'days': 7}),
+                           ('1.5 hours', {'hours': 1.5})):
+            before = datetime.datetime.now(datetime.UTC)
+            until = datetime.datetime.fromisoformat(
+                self._sent('--for', text)['suppressed_until'])
+            after = datetime.datetime.now(datetime.UTC)
+            self.assertTrue(
+                before <= until - datetime.timedelta(**span) <= after, text)
+
+    def test_bad_times(self) -> None:
+        (one,) = self.cloud.incidents(1)
+        for option, text, said in (
+                ('--for', 'long', 'is no length of time'),
+                ('--for', '7d ago', 'is no length of time'),
+                ('--for', '0s', 'is no length of time'),
+                ('--for', '9' * 400 + 'd', 'is no length of time'),
+                ('--until', 'soon', 'is no time'),
+                ('--until', '1h ago', 'is over already'),
+                ('--until', '2001-01-01', 'is over already')):
+            self.assertIn(said, self._fails(one['id'], option, text))
+        self.assertEqual([], self.cloud.calls('PATCH'))
 
 
 class EventTest(_Case):
