@@ -61,6 +61,9 @@ _AT_ONCE = 500
 #: Keys that one incident is known by.
 _MOST_KEYS = 2000
 
+#: What one analysis looks at, before and after the symptoms.
+_TOGETHER = datetime.timedelta(minutes=5)
+
 _T = TypeVar('_T')
 
 
@@ -320,8 +323,9 @@ def _found(connection: sa.Connection, row: sa.RowMapping,
            report: dict[str, Any]) -> dict[str, Any] | None:
     """The hypothesis that is the cause of an incident.
 
-    Two faults at a time are in one time of the logs: what is another open
-    incident's cause is not this one's, where its own symptoms name another.
+    Two faults at a time are in one time of the logs: what is the cause of
+    another incident of that time is not this one's, where its own symptoms
+    name another.
     """
     found: list[dict[str, Any]] = report.get('hypotheses') or []
     if report.get('verdict') != 'cause_found' or not found:
@@ -332,7 +336,9 @@ def _found(connection: sa.Connection, row: sa.RowMapping,
     table = models.INCIDENTS
     taken = connection.execute(sa.select(sa.func.count()).where(
         table.c.project_id == row['project_id'], table.c.id != row['id'],
-        table.c.status.in_((OPEN, ACKNOWLEDGED)),
+        table.c.origin == 'engine', table.c.merged_into.is_(None),
+        table.c.first_seen <= row['last_seen'] + _TOGETHER,
+        table.c.last_seen >= row['first_seen'] - _TOGETHER,
         table.c.component == first['component'])).scalar_one()
     own = next((h for h in found if h['component'] == lead['component']),
                None)
