@@ -62,8 +62,10 @@ class Incident(base.Resource):
         if changed.get('suppressed_until'):
             until = validation.moment(changed['suppressed_until'])
             if until <= datetime.datetime.now(datetime.UTC):
-                raise exception.InvalidInput(
-                    'suppressed_until: must not be over yet')
+                # What is right or wrong with the time of day is no matter
+                # of the schema.
+                raise exception.Conflict(
+                    reason='suppressed_until: must not be over yet')
             changed['suppressed_until'] = until.isoformat()
         base.show(resp, db.incident_update(
             caller.project_id, base.identified('incident', id),

@@ -78,7 +78,7 @@ class Listener:
         self.log = folder / 'listener.log'
         self._args = ['--config-file', str(config), '--log-file',
                       str(self.log)]
-        self.told: dict[str, Any] = {}
+        self.told: dict[str, Any] = {'skipped': []}
         self.start()
 
     def start(self) -> None:
@@ -91,7 +91,8 @@ class Listener:
         # One that was ended has nothing more to say.
         with contextlib.suppress(EOFError, ValueError):
             if message := self.process.receive(seconds):
-                self.told = message
+                # It tells of some things only when they change.
+                self.told |= message
         return self.told
 
     def said(self) -> str:

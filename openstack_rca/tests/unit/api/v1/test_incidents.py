@@ -83,14 +83,19 @@ class TestIncidents(base.APITestCase):
             ({'status': 'closed'}, 'must be one of open, acknowledged'),
             ({'suppressed_until': 'tomorrow'}, 'offset from UTC'),
             ({'suppressed_until': '2998-12-31T00:00:00'}, 'offset from UTC'),
-            ({'status': 'suppressed', 'suppressed_until':
-              '2026-11-20T23:59:59Z'}, 'must not be over yet'),
             ({'status': None}, 'status: must be'),
             ({'resolution': 'x' * 10001}, '10001 characters'),
             ({'resolution': 5}, 'must be a string or null'),
             ({'title': 'x'}, "'title' is not known here"))
         for body, said in bodies:
             self.assert_error(400, self.call('PATCH', PATH, body), said)
+        self.incidents.incident_update.assert_not_called()
+
+    def test_a_time_that_is_over(self) -> None:
+        self.assert_error(409, self.call('PATCH', PATH, {
+            'status': 'suppressed',
+            'suppressed_until': '2026-11-20T23:59:59Z'}),
+            'must not be over yet')
         self.incidents.incident_update.assert_not_called()
 
     def test_illegal_step(self) -> None:
