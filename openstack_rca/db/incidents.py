@@ -249,6 +249,34 @@ class Book:
 
 
 @session.guarded
+def waiting(project_id: str, resolve_after: int) -> bool:
+    """Whether there may be an incident with which something is to be done.
+
+    :param project_id: whose incidents
+    :param resolve_after: seconds of quiet after which one is resolved; 0:
+        never
+    """
+    table = models.INCIDENTS
+    now = rows.utcnow()
+    due = [
+        sa.and_(table.c.status == SUPPRESSED,
+                table.c.suppressed_until <= now),
+        # As rows.dump() writes what the correlator remembers.
+        sa.and_(table.c.status.in_((OPEN, ACKNOWLEDGED)), sa.or_(
+            table.c.state.contains('"due":"', autoescape=True),
+            table.c.state.contains('"fresh":true', autoescape=True)))]
+    if resolve_after:
+        due.append(sa.and_(
+            table.c.status == OPEN,
+            table.c.touched_at < now - datetime.timedelta(
+                seconds=resolve_after)))
+    with session.reader() as connection:
+        return connection.execute(sa.select(table.c.id).where(
+            table.c.project_id == project_id, table.c.origin == 'engine',
+            sa.or_(*due)).limit(1)).first() is not None
+
+
+@session.guarded
 def write(project_id: str, function: Callable[[Book], _T]) -> _T:
     """Do something with incidents that nobody else does at the same time.
 

@@ -102,8 +102,12 @@ class Correlator:
 
         :raises DatabaseUnavailable: nothing of it was written
         """
-        incidents.write(conf.CONF.incidents.project_id,
-                        lambda book: _Round(book).look_after())
+        settings = conf.CONF.incidents
+        # Where nothing is due, nothing is written every other second.
+        if settings.project_id and incidents.waiting(
+                settings.project_id, settings.resolve_after):
+            incidents.write(settings.project_id,
+                            lambda book: _Round(book).look_after())
 
 
 class _Round:

@@ -13,8 +13,8 @@
 
 Threads of the engine::
 
-    claims   takes rows while a slot is free; woken by nudges, or every half
-             second
+    claims   takes rows while a slot is free; woken by nudges, or after
+             three quarters of a second
     leases   renews what is held, three times in a lease
     slot N   one job at a time, in a process of its own; keeps the limits
     reader   starts the process that reads the sources, and writes what it
@@ -57,7 +57,7 @@ from openstack_rca.engine import waiting
 LOG = logging.getLogger(__name__)
 
 #: Seconds between two looks for rows, without a nudge.
-_POLL = 0.5
+_POLL = 0.75
 #: Seconds between two looks at a working process.
 _WATCH = 0.1
 #: Seconds that running jobs have at the end of the engine.
@@ -76,7 +76,7 @@ _KEEP = 5.0
 _FOLLOW = 2.0
 
 #: Seconds between two looks at what incidents are due.
-_LOOK_AFTER = 1.0
+_LOOK_AFTER = 2.0
 
 #: Seconds after which a process that stays was healthy before it ended.
 _HEALTHY = 300.0
