@@ -33,7 +33,7 @@ SERVICE_TYPE = 'root-cause-analysis'
 SERVICE_NAME = 'openstack-rca'
 
 # Everybody's. It opens nothing: the server is gone with the tests.
-PASSWORD = 'secret'
+PASSWORD = 'let-the-bootstrapped-in'
 
 # The project and the role of each user, all of the domain "default".
 USERS = {
