@@ -47,7 +47,7 @@ the loopback.
         mutable=True,
         help="""
 Seconds. ``/healthcheck`` says that the engine is not ok when the database, or
-a process of the engine, was away for longer, or when the process that reads
-the logs gave no sign of life for longer.
+a process of the engine, was away for longer, or when a process that reads
+logs, listens to notifications or judges them gave no sign of life for longer.
 """),
 )

@@ -17,6 +17,7 @@ watches a cloud all day. The network is that of BERT (Devlin et al., 2019):
 embeddings, layers of attention and feed-forward with a norm after each.
 """
 
+from collections.abc import Iterator
 from collections.abc import Sequence
 import json
 import pathlib
@@ -27,10 +28,11 @@ import tokenizers
 import torch
 from torch.nn import functional
 
-#: Texts that are encoded at once, and tokens of each that the model has
-#: learned to look at.
-_BATCH = 32
+#: Tokens of a text that the model has learned to look at, and those that are
+#: encoded at once, padding included. What a layer makes of these fits a cache
+#: (more takes longer), and what an allocator keeps of it is little.
 _TOKENS = 256
+_BATCH = 4 * _TOKENS
 
 
 class Encoder:
@@ -51,7 +53,7 @@ class Encoder:
         self._tokens = tokenizers.Tokenizer.from_file(
             str(folder / 'tokenizer.json'))
         self._tokens.enable_truncation(_TOKENS)
-        self._tokens.enable_padding()
+        self._tokens.no_padding()
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """The mean of the tokens of each text, of length 1.
@@ -60,12 +62,10 @@ class Encoder:
         :returns: a row each
         """
         found: dict[int, np.ndarray] = {}
-        # Texts of one length need little padding.
-        order = sorted(range(len(texts)), key=lambda n: len(texts[n]))
-        for start in range(0, len(order), _BATCH):
-            rows = order[start:start + _BATCH]
+        given = self._tokens.encode_batch(list(texts))
+        for rows in _batches([len(g.ids) for g in given]):
             with torch.no_grad():
-                made = self.points([texts[n] for n in rows])
+                made = self._forward(*_padded([given[n].ids for n in rows]))
             found |= dict(zip(rows, made.numpy(), strict=True))
         return np.array([found[n] for n in range(len(texts))], np.float32)
 
@@ -75,10 +75,8 @@ class Encoder:
         :param texts: any
         :returns: a row each
         """
-        given = self._tokens.encode_batch(list(texts))
-        return self._forward(
-            torch.tensor([g.ids for g in given]),
-            torch.tensor([g.attention_mask for g in given]))
+        return self._forward(*_padded(
+            [g.ids for g in self._tokens.encode_batch(list(texts))]))
 
     def _forward(self, ids: torch.Tensor,
                  there: torch.Tensor) -> torch.Tensor:
@@ -122,3 +120,36 @@ class Encoder:
             given, given.shape[-1:],
             self.weights[f'{name}.LayerNorm.weight'],
             self.weights[f'{name}.LayerNorm.bias'], self._eps)
+
+
+def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Which texts are encoded at once.
+
+    :param lengths: tokens of each text
+    :returns: numbers of texts; those of like lengths together, which need
+        little padding
+    """
+    rows: list[int] = []
+    for number in sorted(range(len(lengths)), key=lengths.__getitem__):
+        # The last one is the longest.
+        if rows and (len(rows) + 1) * lengths[number] > _BATCH:
+            yield rows
+            rows = []
+        rows.append(number)
+    if rows:
+        yield rows
+
+
+def _padded(texts: Sequence[Sequence[int]]
+            ) -> tuple[torch.Tensor, torch.Tensor]:
+    """Texts as long as the longest, and where tokens are.
+
+    :param texts: the tokens of each
+    """
+    length = max(map(len, texts))
+    ids = torch.zeros(len(texts), length, dtype=torch.long)
+    there = torch.zeros_like(ids)
+    for row, text in enumerate(texts):
+        ids[row, :len(text)] = torch.tensor(text)
+        there[row, :len(text)] = 1
+    return ids, there

@@ -52,6 +52,8 @@ LOG = logging.getLogger(__name__)
 _MOST_ROWS = 2000
 #: Seconds after which the source tells of itself though nothing came.
 _HEARTBEAT = 60.0
+#: Seconds between two signs of life.
+_ALIVE = 5.0
 #: Seconds between two messages to the engine.
 _PACE = 1.0
 #: Seconds until a store that fails is tried again, at least and at most.
@@ -470,6 +472,7 @@ class _Telling:
     def __init__(self, ends: pipe.Pipe) -> None:
         self._ends = ends
         self._last: tuple[float, str, int] = (-_HEARTBEAT, '', -1)
+        self._alive = 0.0
 
     def failed(self, error: str) -> None:
         """Tell that there is no store."""
@@ -484,8 +487,12 @@ class _Telling:
         now = time.monotonic()
         came = ledger.came()
         if (error, came) == (before, count) and now - moment < _HEARTBEAT:
+            if now - self._alive >= _ALIVE:
+                self._alive = now
+                self._ends.send({'metrics': {}})
             return
         self._last = now, error, came
+        self._alive = now
         self._ends.send({
             'source': state.NOTIFICATIONS,
             'status': 'failed' if error else 'ready', 'error': error or None,
@@ -554,6 +561,7 @@ def main() -> None:
                 LOG.warning('Another process listens for %s. This one waits '
                             'until it ends.', state.root())
                 waited = True
+                ends.send({'waiting': True})
             if gone.wait(1.0):
                 return
         done = _listen(source, _Telling(ends), gone)

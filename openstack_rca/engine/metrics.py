@@ -50,6 +50,8 @@ _LOOK = 10.0
 _PATIENCE = 5
 #: Who is answered at the same time.
 _MOST = 16
+#: Processes that tell of themselves all the time.
+_LIVELY = frozenset(('reader', 'listener', 'watcher'))
 
 # Each counter would tell when it began, which nobody asks.
 prometheus.disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -94,10 +96,10 @@ DEPTH = _gauge('queue_depth', 'What waits in a queue of the engine.',
                'queue')
 SYMPTOMS = _counter('symptoms', 'Symptoms that a detector found.',
                     'detector')
-RUNS = _counter('detector_runs', 'Judgements of a detector, or of all.',
+RUNS = _counter('detector_runs', 'Judgements of a detector.',
                 'detector')
 TIME = _counter('detector_seconds',
-                'Seconds that a detector judged for, or all did.',
+                'Seconds that a detector judged for.',
                 'detector')
 FINISHED = _counter('jobs_finished', 'Jobs that this engine worked on.',
                     'kind', 'result')
@@ -232,15 +234,10 @@ def taken(name: str, message: Mapping[str, Any]) -> None:
     :param message: as it came. Its field ``metrics`` may have ``lines`` by
         source and ``dropped`` by reason since the last message, ``lag`` by
         source in seconds, ``queues`` by name, and ``detectors``: of each
-        how often it judged since then, and for how many seconds. A field
-        ``detectors`` of its own has the seconds of one judgement of all
+        how often it judged since then, and for how many seconds
     """
-    if name == 'reader':
+    if name in _LIVELY:
         HEALTH.heard(name, bool(message.get('waiting')))
-    if 'detectors' in message:
-        # All of them together.
-        RUNS.labels('all').inc()
-        TIME.labels('all').inc(message['detectors'])
     for symptom in message.get('symptoms') or ():
         SYMPTOMS.labels(symptom['detector']).inc()
     if 'source' in message:
@@ -419,8 +416,9 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             status, body = 200, prometheus.generate_latest(REGISTRY)
             kind = prometheus.CONTENT_TYPE_LATEST
         elif path == '/healthcheck':
-            good = HEALTH.ok(conf.CONF.metrics.unhealthy_after,
-                             conf.CONF.sources.interval)
+            good = HEALTH.ok(conf.CONF.metrics.unhealthy_after, max(
+                conf.CONF.sources.interval,
+                conf.CONF.detectors.watch_interval))
             status, body = (200, b'OK\n') if good else (503, b'not ok\n')
         self.send_response(status)
         self.send_header('Content-Type', kind)

@@ -68,8 +68,8 @@ _MOST = 20
 #: Events of a window, where ten seconds have not more: they are held in
 #: memory while it is judged.
 _EVENTS = 200_000
-#: Seconds of a look that are told to the engine.
-_WORTH = 0.01
+#: Seconds between two signs of life where nothing is found.
+_HEARTBEAT = 5.0
 #: Symptoms of one message to the engine.
 _TOLD_AT_ONCE = 500
 #: Symptoms that wait for the database.
@@ -102,12 +102,17 @@ class Watcher:
     """Judges what the reader stored.
 
     :param sources: what there is
-    :param tell: called with the symptoms that were found
+    :param tell: called with the symptoms that were found, and with how long
+        detectors took, see :func:`openstack_rca.engine.metrics.taken`
     """
 
     def __init__(self, sources: list[state.SourceDir],
-                 tell: Callable[[list[dict[str, Any]]], None]) -> None:
+                 tell: Callable[[dict[str, Any]], None]) -> None:
         self._tell = tell
+        #: How often each detector judged, and for how many seconds, since
+        #: that was told; and when.
+        self._took: dict[str, tuple[int, float]] = {}
+        self._last = 0.0
         self._snapshots = snapshots.Snapshots(sources)
         #: Versions of the models to use, by detector; set by any thread.
         self.wanted: Mapping[str, str] | None = None
@@ -222,7 +227,18 @@ class Watcher:
         for start in range(0, len(found), _TOLD_AT_ONCE):
             piece = found[start:start + _TOLD_AT_ONCE]
             self._told_symptoms += len(piece)
-            self._tell(piece)
+            self._tell({'symptoms': piece})
+
+    def live(self) -> None:
+        """Tell what detectors did; nothing now and then is a sign of life."""
+        now = time.monotonic()
+        if not self._took and now - self._last < _HEARTBEAT:
+            return
+        self._last = now
+        self._tell({'metrics': {'detectors': {
+            name: [runs, round(seconds, 4)]
+            for name, (runs, seconds) in self._took.items()}}})
+        self._took.clear()
 
     def _equip(self, versions: Mapping[str, str]) -> None:
         """Take the detectors of the configuration, and the active models."""
@@ -313,6 +329,7 @@ class Watcher:
             self._step = max(_STEP, 2 * datetime.timedelta(
                 seconds=time.monotonic() - began))
         self._move(self._at(end))
+        self.live()
 
     def _judge(self, store: stores.Store, window: _Window,
                ready: list[learned.Learned]) -> None:
@@ -348,6 +365,7 @@ class Watcher:
     def _guard(self, name: str, otherwise: Any,
                function: Callable[..., Any], *args: Any) -> Any:
         """Call a detector: what goes wrong in one is no other's affair."""
+        began = time.perf_counter()
         try:
             return function(*args)
         except exception.RCAException as error:
@@ -358,6 +376,10 @@ class Watcher:
             told = (name, type(error).__name__)
             if told not in self._told:
                 LOG.exception('The detector %s has a bug', name)
+        finally:
+            runs, seconds = self._took.get(name, (0, 0.0))
+            self._took[name] = (
+                runs + 1, seconds + time.perf_counter() - began)
         self._told.add(told)
         return otherwise
 
@@ -440,14 +462,13 @@ def main() -> None:
                 LOG.info('Another process watches for %s. This one waits '
                          'until it ends.', state.root())
                 waited = True
+                ends.send({'waiting': True})
             if gone.wait(1.0):
                 return
-        watcher = Watcher(state.stores(),
-                          lambda found: ends.send({'symptoms': found}))
+        watcher = Watcher(state.stores(), ends.send)
         told = ''
         while not gone.is_set():
             more = False
-            began = time.monotonic()
             watcher.wanted = wanted
             watcher.written = written
             try:
@@ -458,9 +479,7 @@ def main() -> None:
                 if str(error) != told:
                     LOG.error('What is logged is not judged: %s', error)
                 told = str(error)
-            seconds = time.monotonic() - began
-            if seconds > _WORTH:
-                ends.send({'detectors': round(seconds, 3)})
+            watcher.live()
             gone.wait(0.0 if more else conf.CONF.detectors.watch_interval)
     except BrokenPipeError:
         LOG.debug('The engine is gone')

@@ -60,11 +60,15 @@ class TestTaken(base.TestCase):
              value('detector_runs_total', detector=name),
              value('detector_seconds_total', detector=name)))
 
-    def test_all_detectors(self) -> None:
-        before = value('detector_seconds_total', detector='all')
-        metrics.taken('watcher', {'detectors': 0.25})
-        self.assertEqual(before + 0.25, value('detector_seconds_total',
-                                              detector='all'))
+    def test_sign_of_life(self) -> None:
+        health = metrics.Health(lambda: 0.0)
+        with mock.patch.object(metrics, 'HEALTH', health):
+            for name in ('reader', 'listener', 'watcher', 'worker'):
+                metrics.taken(name, {'metrics': {}})
+            self.assertEqual({'database', 'reader', 'listener', 'watcher'},
+                             health.described().keys())
+            metrics.taken('watcher', {'waiting': True})
+        self.assertNotIn('watcher', health.described())
 
     def test_symptoms(self) -> None:
         name = self.id()

@@ -10,6 +10,7 @@
 # License for the specific language governing permissions and limitations
 # under the License.
 
+import collections
 import datetime
 import json
 import os
@@ -68,6 +69,8 @@ class WatcherCase(test_learned.LearnedCase):
         self.writes = True
         # Those of other tests do not tell of this one.
         self.replace(Windows, 'asked', [])
+        #: How often each detector judged.
+        self.runs: collections.Counter[str] = collections.Counter()
 
     def write(self, text: str, name: str = 'nova-compute.log') -> None:
         """Add to a log, and have it read."""
@@ -79,10 +82,15 @@ class WatcherCase(test_learned.LearnedCase):
     def started(self, **versions: str) -> watcher.Watcher:
         """A process that watches."""
 
-        def tell(found: list[dict[str, Any]]) -> None:
+        def tell(message: dict[str, Any]) -> None:
+            found = message.get('symptoms') or []
             self.told += found
             if self.writes:
                 made.written += len(found)
+            for name, (runs, seconds) in message.get(
+                    'metrics', {}).get('detectors', {}).items():
+                self.assertLess(0, seconds)
+                self.runs[name] += runs
 
         made = watcher.Watcher(state.sources(), tell)
         self.addCleanup(made.close)
@@ -529,10 +537,32 @@ class TestSymptoms(WatcherCase):
     def test_told_in_pieces(self) -> None:
         self.replace(watcher, '_TOLD_AT_ONCE', 2)
         pieces: list[int] = []
-        made = watcher.Watcher([], lambda found: pieces.append(len(found)))
+        made = watcher.Watcher([], lambda message: pieces.append(
+            len(message['symptoms'])))
         made._send([{'why': str(n)} for n in range(5)])
         made._send([])
         self.assertEqual([2, 2, 1], pieces)
+
+    def test_what_detectors_took(self) -> None:
+        self.config('detectors', enabled=['novelty'])
+        self.write(lines(range(0, 600, 5)))
+        made = self.started()
+        self.look(made)
+        made.live()
+        self.runs.clear()
+        self.write(lines([620], 'The disk is on fire', 'ERROR'))
+        self.look(made)
+        made.live()
+        self.assertEqual({'alarms': 1, 'novelty': 1}, self.runs)
+
+    def test_sign_of_life(self) -> None:
+        told: list[dict[str, Any]] = []
+        made = watcher.Watcher([], told.append)
+        with mock.patch.object(watcher.time, 'monotonic') as clock:
+            for moment in (100.0, 101.0, 104.9, 105.0, 106.0):
+                clock.return_value = moment
+                made.live()
+        self.assertEqual([{'metrics': {'detectors': {}}}] * 2, told)
 
     def test_alarms_with_a_bug(self) -> None:
         self.config('detectors', enabled=['novelty'])
