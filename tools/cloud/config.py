@@ -99,6 +99,9 @@ def tokens(cloud: layout.Layout, name: str) -> dict[str, Any]:
     """
     return {**user(cloud, name), 'www_authenticate_uri': cloud.auth_url,
             'memcached_servers': _cache(cloud),
+            # As a proxy in front of Keystone would have it: without, a
+            # request waits for ever where Keystone hangs.
+            'http_connect_timeout': 10, 'http_request_max_retries': 1,
             'service_token_roles': 'service',
             'service_token_roles_required': True}
 
@@ -196,6 +199,8 @@ def nova(cloud: layout.Layout, shared: Mapping[str, Any],
                     'vif_plugging_timeout': PATIENCE,
                     'vif_plugging_is_fatal': True,
                     'rpc_response_timeout': PATIENCE,
+                    # A zone may have but one host.
+                    'allow_resize_to_same_host': True,
                     'force_config_drive': False},
         'api': {'auth_strategy': 'keystone'},
         'conductor': {'workers': 1},

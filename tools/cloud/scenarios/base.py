@@ -11,6 +11,7 @@
 # under the License.
 """What every scenario has: a fault, its end, and the truth about it."""
 
+import abc
 from collections.abc import Callable
 import contextlib
 import dataclasses
@@ -53,7 +54,7 @@ class Truth:
     host: str | None = None
 
 
-class Scenario:
+class Scenario(abc.ABC):
     """One fault by real means.
 
     A contributor adds one with a class in a file of this package: ``name``
@@ -101,13 +102,13 @@ class Scenario:
 
     # -- what a scenario defines
 
+    @abc.abstractmethod
     def inject(self) -> None:
         """Make the fault."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     def clear(self) -> None:
         """End it; also called when :meth:`inject` failed half way."""
-        raise NotImplementedError
 
     def provoke(self) -> None:
         """Ask for what the fault spoils, once; by default a server."""

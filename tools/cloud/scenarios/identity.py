@@ -12,7 +12,11 @@
 """Faults of Keystone, and of who logs in."""
 
 from concurrent import futures
+import itertools
 
+import requests
+
+from tools.cloud import bootstrap
 from tools.cloud import config
 from tools.cloud import layout
 from tools.cloud.scenarios import base
@@ -20,18 +24,47 @@ from tools.cloud.scenarios import base
 _ALL = ('keystone', 'nova', 'neutron', 'cinder', 'glance', 'placement')
 
 
-class KeystoneStopped(base.Stopped):
+# Tokens that no service has seen, and what is asked for with them.
+_TOKENS = 16
+_LISTS = (('compute', '/servers'), ('block-storage', '/volumes'),
+          ('network', '/v2.0/networks'), ('image', '/v2/images'))
+
+
+class _Keystone(base.Scenario):
+    """Users logged in just before: services have to ask about their tokens.
+
+    What the others use is in the caches of the services, for minutes.
+    """
+
+    def learn(self) -> None:
+        super().learn()
+        self._urls = [self.admin.endpoint_for(service) + path
+                      for service, path in _LISTS]
+        projects = itertools.islice(itertools.cycle(layout.TENANTS), _TOKENS)
+        self._tokens = [
+            bootstrap.connect(self.cloud.layout, project).authorize()
+            for project in projects]
+
+    def provoke(self) -> None:
+        if self._tokens:
+            answer = requests.get(
+                self.random.choice(self._urls), timeout=60,
+                headers={'X-Auth-Token': self._tokens.pop()})
+            self.requests.append(
+                answer.headers.get('x-openstack-request-id', ''))
+
+
+class KeystoneStopped(_Keystone, base.Stopped):
     name = 'keystone_stopped'
     cause = ('Keystone was stopped: tokens are neither made nor checked, '
              'services that need one get connection refused')
     truths = (base.Truth(('keystone',), ('process_down', 'connectivity',
                                          'authentication'), _ALL),)
     parts = ('keystone',)
-    # Until tokens that the services have cached are not enough.
     lasts = 90.0
 
 
-class KeystoneFrozen(base.Frozen):
+class KeystoneFrozen(_Keystone, base.Frozen):
     name = 'keystone_frozen'
     cause = ('Keystone hangs: requests to make or check a token get no '
              'answer; what has cached tokens goes on')

@@ -11,6 +11,7 @@
 # under the License.
 """Faults of Glance and of what it stores."""
 
+import abc
 import os
 import pathlib
 from typing import ClassVar
@@ -38,12 +39,12 @@ class _BadImage(base.Scenario):
     lasts = 60.0
     _image = ''
 
+    @abc.abstractmethod
     def spoil(self, file: pathlib.Path) -> None:
         """Do to the file in the store what is wrong with it.
 
         :param file: of the image
         """
-        raise NotImplementedError
 
     def inject(self) -> None:
         self._image = self.admin.image.create_image(
