@@ -67,6 +67,10 @@ function create_openstack_rca_accounts {
         get_or_create_service openstack-rca root-cause-analysis "Root cause analysis"
         get_or_create_endpoint root-cause-analysis "$REGION_NAME" "$(openstack_rca_url)"
     fi
+    # Incidents are for those who operate the cloud.
+    if is_service_enabled openstack-rca-engine; then
+        iniset "$OPENSTACK_RCA_CONF" incidents project_id "$(get_or_create_project admin default)"
+    fi
 }
 
 # The database is made on the host that has it, once for all engines.

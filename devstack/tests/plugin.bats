@@ -99,6 +99,8 @@ value() {
         "create_service_user openstack-rca" \
         "get_or_create_service openstack-rca root-cause-analysis Root cause analysis" \
         "get_or_create_endpoint root-cause-analysis RegionOne $URL" \
+        "get_or_create_project admin default" \
+        "iniset $CONF incidents project_id 0123456789abcdef0123456789abcdef" \
         "recreate_database openstack_rca" \
         "openstack-rca-manage --config-file $CONF db sync" \
         "run_process openstack-rca-journal $STUBS_DIR/dest/openstack_rca/devstack/journal.sh $STATE/journal systemd-journal" \
@@ -179,7 +181,7 @@ value() {
     called "setup_develop $STUBS_DIR/dest/openstack_rca engine"
     called "run_process openstack-rca-engine $STUBS_DIR/bin/openstack-rca-engine --config-file $CONF"
     called "recreate_database openstack_rca"
-    not_called '^write_uwsgi_config\|^create_service_user\|^get_or_create\|openstack-rca-api'\
+    not_called '^write_uwsgi_config\|^create_service_user\|^get_or_create_service\|^get_or_create_endpoint\|openstack-rca-api'\
 '$\|^wait_for_service\|^run_process openstack-rca-api\|source list'
     [ -z "$(value "$CONF" keystone_authtoken username)" ]
 }

@@ -385,7 +385,7 @@ def purge(days: float, most: int = 1000) -> dict[str, int]:
     :returns: how many rows of each kind were deleted
     """
     counts = {'analyses': 0, 'queries': 0, 'incidents': 0, 'models': 0,
-              'symptoms': 0, 'sources': 0}
+              'symptoms': 0, 'deliveries': 0, 'sources': 0}
     age = -int(days * 86400)
     jobs, analyses = models.JOBS, models.ANALYSES
     table, sources = models.INCIDENTS, models.SOURCES
@@ -408,15 +408,19 @@ def purge(days: float, most: int = 1000) -> dict[str, int]:
             trained.c.status.in_((rows.FAILED, 'deleting')),
             trained.c.finished_at < clock.now(age))),
         ('symptoms', symptoms, symptoms.c.updated_at < clock.now(age)),
+        # Engines delete them sooner, where there is one.
+        ('deliveries', models.OUTBOX,
+         models.OUTBOX.c.created_at < clock.now(age)),
     )
     for what, table, old in steps:
+        key, = table.primary_key.columns
         while True:
             with session.writer() as connection:
                 ids = list(connection.execute(
-                    sa.select(table.c.id).where(old).limit(most)).scalars())
+                    sa.select(key).where(old).limit(most)).scalars())
                 if not ids:
                     break
-                connection.execute(table.delete().where(table.c.id.in_(ids)))
+                connection.execute(table.delete().where(key.in_(ids)))
                 if what in ('analyses', 'models'):
                     connection.execute(
                         jobs.delete().where(jobs.c.id.in_(ids)))

@@ -90,11 +90,11 @@ class TestDatabase(base.TestCase):
                 state='complete', finished_at=old))
         self.assertEqual(
             (0, 'Deleted: 0 analyses, 0 queries, 0 incidents, 0 models, '
-             '0 symptoms, 0 sources.\n',
+             '0 symptoms, 0 deliveries, 0 sources.\n',
              ''), self._run('purge', '--days', '92'))
         self.assertEqual(
             (0, 'Deleted: 0 analyses, 2 queries, 0 incidents, 0 models, '
-             '0 symptoms, 0 sources.\n',
+             '0 symptoms, 0 deliveries, 0 sources.\n',
              ''), self._run('purge'))
 
     def test_no_tables(self) -> None:

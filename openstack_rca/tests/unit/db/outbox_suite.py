@@ -284,6 +284,15 @@ class OutboxSuite(OutboxCase):
         self.assertEqual(0, outbox.purge(DAY, DAY, most=1))
         self.assertEqual([(PAGER, 'waiting')], self.states())
 
+    def test_purge_of_the_database(self) -> None:
+        self.add()
+        self.hand_out()
+        self.age(3 * DAY)
+        self.add(name='i2')
+        # Whether anybody was ever told of it or not.
+        self.assertEqual(1, jobs.purge(2)['deliveries'])
+        self.assertEqual([('', 'waiting')], self.states())
+
     def test_target_of_the_past(self) -> None:
         self.add()
         self.hand_out('webhook:gone')

@@ -1044,11 +1044,11 @@ class PurgeSuite(DatabaseTestCase):
         new = self.solved(THEIRS)
         jobs.source_reading('h1', 'new')
         self.assertEqual({'analyses': 0, 'queries': 0, 'incidents': 0,
-                          'models': 0, 'symptoms': 0, 'sources': 0},
-                         jobs.purge(11))
+                          'models': 0, 'symptoms': 0, 'deliveries': 0,
+                          'sources': 0}, jobs.purge(11))
         self.assertEqual({'analyses': 1, 'queries': 1, 'incidents': 0,
-                          'models': 0, 'symptoms': 0, 'sources': 1},
-                         jobs.purge(9))
+                          'models': 0, 'symptoms': 0, 'deliveries': 0,
+                          'sources': 1}, jobs.purge(9))
         self.assertEqual((1, 1, 0), tuple(map(self.count, (
             models.ANALYSES, models.JOBS, models.RATINGS))))
         self.assertEqual('complete',
@@ -1075,7 +1075,7 @@ class PurgeSuite(DatabaseTestCase):
             incidents.write(MINE, lambda book: book.name(name, ['t:1:x']))
         self.assertEqual(
             {'analyses': 1, 'queries': 0, 'incidents': 1, 'models': 0,
-             'symptoms': 0, 'sources': 0},
+             'symptoms': 0, 'deliveries': 0, 'sources': 0},
             jobs.purge(1))
         self.assertEqual({made['open'], made['acknowledged']}, {
             i['id'] for i in incidents.incident_list(MINE, 10)[0]})
