@@ -119,6 +119,22 @@ class Book:
         return {row['id']: {**row, 'state': json.loads(row['state'] or '{}')}
                 for row in found}
 
+    def past(self, since: datetime.datetime,
+             until: datetime.datetime) -> list[dict[str, Any]]:
+        """Incidents that had their last symptom in a time.
+
+        :param since: its begin
+        :param until: its end, which is no part of it
+        :returns: ``confidence``, ``status`` and ``last_seen`` of each
+        """
+        table = models.INCIDENTS
+        return [dict(row) for row in self._connection.execute(
+            sa.select(table.c.confidence, table.c.status,
+                      table.c.last_seen).where(
+                table.c.project_id == self._project_id,
+                table.c.merged_into.is_(None), table.c.last_seen >= since,
+                table.c.last_seen < until)).mappings()]
+
     def known(self, keys: Collection[str]) -> dict[str, set[str]]:
         """Incidents by the keys that they are known by."""
         table = models.INCIDENT_KEYS

@@ -60,6 +60,7 @@ _AGAIN = 60.0
 _MOST_ANALYSES = 3
 #: Seconds before the first symptom that an analysis looks at.
 _BEFORE = 300
+_TICK = datetime.timedelta(microseconds=1)
 #: Categories of faults of one machine: the same fault elsewhere is another.
 _LOCAL = frozenset(('process_down', 'hang', 'storage'))
 #: What a fault elsewhere looks like; the other categories are of the part
@@ -489,6 +490,21 @@ class _Round:
             LOG.info('The incident %s is resolved: it was quiet for %d s',
                      row['id'], settings.resolve_after)
 
+    def _begin(self, row: dict[str, Any]) -> datetime.datetime:
+        """Where an analysis of an incident begins to look.
+
+        Causes are logged before what they cause. What a fault left that was
+        over by then would be taken for one: that of an incident that is
+        resolved, or whose cause is sure.
+        """
+        begin: datetime.datetime = row['first_seen'] - datetime.timedelta(
+            seconds=_BEFORE)
+        for past in self._book.past(begin, row['first_seen']):
+            if (past['status'] == incidents.RESOLVED
+                    or (past['confidence'] or 0.0) >= _SURE):
+                begin = max(begin, past['last_seen'] + _TICK)
+        return begin
+
     def _analyse(self, name: str) -> None:
         """Ask what the cause of an incident is."""
         row = self._active[name]
@@ -508,8 +524,7 @@ class _Round:
         state['asked'] = self._book.now.isoformat()
         self._book.analyse(name, {
             'issue': state['text'],
-            'since': (row['first_seen'] - datetime.timedelta(
-                seconds=_BEFORE)).isoformat() + '+00:00',
+            'since': self._begin(row).isoformat() + '+00:00',
             'until': (row['last_seen'] + self._window).isoformat()
             + '+00:00',
             'request_ids': state.get('requests', [])[:10],

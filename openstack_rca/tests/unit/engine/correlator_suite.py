@@ -427,6 +427,36 @@ class CorrelatorSuite(suite.DatabaseTestCase):
         self.wait(1000)
         self.assertEqual(1, len(self.asked()))
 
+    def test_looks_not_at_what_was_over(self) -> None:
+        """A fault of before, whose cause is known, is none of this one."""
+        over = '2026-11-21T03:00:40.000001+00:00'
+        for blamed, status, since in (
+                (reason('placement'), 'open', over),
+                # It may have been another cause.
+                (plain('placement'), 'open', '2026-11-21T02:57:00+00:00'),
+                (plain('placement'), 'resolved', over)):
+            with self.subTest(blamed=blamed, status=status):
+                self._clean()
+                self.tell(symptom(0, 'placement-api', blamed))
+                self.wait(5)
+                item, = jobs.claim('worker', 60, 1, 3)
+                jobs.fail(item, 'no')
+                self.tell(symptom(40, 'placement-api', blamed, text='2'))
+                if status != 'open':
+                    self.step(status)
+                self.tell(symptom(120, 'cinder-volume', DISK))
+                self.wait(5)
+                item, = jobs.claim('worker', 60, 1, 3)
+                self.assertEqual(since, item.request['since'])
+                jobs.fail(item, 'no')
+
+    def _clean(self) -> None:
+        """Forget all that was."""
+        self.now = BEGAN
+        with session.writer() as connection:
+            for table in reversed(models.METADATA.sorted_tables):
+                connection.execute(table.delete())
+
     def test_analysed_again_when_the_cause_changes(self) -> None:
         causes = ('rabbitmq', 'mariadb', 'libvirt', 'dns', 'clock')
         asked = []

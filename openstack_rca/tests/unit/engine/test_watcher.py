@@ -558,7 +558,7 @@ class TestSymptoms(WatcherCase):
     def test_sign_of_life(self) -> None:
         told: list[dict[str, Any]] = []
         made = watcher.Watcher([], told.append)
-        with mock.patch.object(watcher.time, 'monotonic') as clock:
+        with mock.patch.object(time, 'monotonic') as clock:
             for moment in (100.0, 101.0, 104.9, 105.0, 106.0):
                 clock.return_value = moment
                 made.live()
