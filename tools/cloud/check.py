@@ -54,7 +54,9 @@ class Verdict:
     :ivar scenario: its name
     :ivar expected: the components that are right, those of each fault
     :ivar incidents: how many were opened for it, merged ones left out
-    :ivar seconds: from the first line that tells of it to the incident
+    :ivar seconds: from the first line that tells of it to the incident; that
+        may be one which any end of a connection leaves
+    :ivar since_error: from the first line of level ERROR or CRITICAL
     :ivar named: the components that incidents and their analyses name first
     :ivar categories: the categories they name
     :ivar cited: services and binaries that the first causes cite
@@ -67,6 +69,7 @@ class Verdict:
     expected: list[str]
     incidents: int = 0
     seconds: float | None = None
+    since_error: float | None = None
     named: list[str] = dataclasses.field(default_factory=list)
     categories: list[str] = dataclasses.field(default_factory=list)
     cited: list[str] = dataclasses.field(default_factory=list)
@@ -157,7 +160,8 @@ class Watch:
 def judge(kind: type[base.Scenario], truth: Mapping[str, Any],
           incidents: Sequence[Mapping[str, Any]],
           analyses: Sequence[Mapping[str, Any] | None],
-          first: datetime.datetime | None) -> Verdict:
+          first: datetime.datetime | None,
+          error: datetime.datetime | None = None) -> Verdict:
     """Compare incidents with the truth.
 
     :param kind: the scenario
@@ -165,6 +169,7 @@ def judge(kind: type[base.Scenario], truth: Mapping[str, Any],
     :param incidents: those opened since the injection, oldest first
     :param analyses: the report of each, None where there is none
     :param first: when the first line told of the fault
+    :param error: when the first error was logged
     """
     own = [(incident, analysis) for incident, analysis
            in zip(incidents, analyses, strict=True)
@@ -182,9 +187,9 @@ def judge(kind: type[base.Scenario], truth: Mapping[str, Any],
     if not own:
         verdict.faults.append('no incident')
         return verdict
-    if first is not None:
-        verdict.seconds = round(
-            (_moment(own[0][0]['created_at']) - first).total_seconds(), 1)
+    opened = _moment(own[0][0]['created_at'])
+    verdict.seconds = _after(first, opened)
+    verdict.since_error = _after(error, opened)
     for expected in kind.truths:
         _judge_one(expected, own, verdict)
     ends = [incident.get('resolved_at') for incident, _ in own]
@@ -235,6 +240,12 @@ def _cited(analysis: Mapping[str, Any] | None) -> list[str]:
             found += [str(one[name]) for name in ('service', 'binary')
                       if one.get(name) and one[name] not in found]
     return list(dict.fromkeys(found))
+
+
+def _after(first: datetime.datetime | None,
+           opened: datetime.datetime) -> float | None:
+    return None if first is None else round(
+        (opened - first).total_seconds(), 1)
 
 
 def _moment(text: str) -> datetime.datetime:
@@ -342,10 +353,12 @@ class Checker:
         self._look()
         incidents = self._watch.since(begun)
         analyses = [self._watch.analysis(one) for one in incidents]
-        line = (recorder.first_line(folder, truth['injected_at'],
-                                    kind.tells) if kind.truths else None)
+        line, error = (recorder.first_line(
+            folder, truth['injected_at'], tells) if kind.truths else None
+            for tells in (kind.tells, base.Scenario.tells))
         verdict = judge(kind, truth, incidents, analyses,
-                        line[0] if line else None)
+                        line[0] if line else None,
+                        error[0] if error else None)
         (folder / 'verdict.json').write_text(json.dumps({
             **dataclasses.asdict(verdict), 'passed': verdict.passed,
             'first_line': list(map(str, line)) if line else None,

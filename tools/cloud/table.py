@@ -18,7 +18,8 @@ from typing import Any
 
 _COLUMNS = (('scenario', 'scenario', 26), ('expected', 'expected', 30),
             ('named', 'named', 30), ('incidents', 'n', 3),
-            ('seconds', 'opened', 7), ('closed', 'closed', 7),
+            ('seconds', 'opened', 7), ('since_error', 'error', 7),
+            ('closed', 'closed', 7),
             ('faults', 'not as it should be', 0))
 
 
@@ -37,6 +38,8 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         'of_faults': len(faults),
         'median_seconds_to_incident': _median(
             [row['seconds'] for row in faults]),
+        'median_seconds_from_an_error': _median(
+            [row['since_error'] for row in faults]),
         'median_seconds_to_close': _median(
             [row['closed'] for row in faults]),
         'median_incidents_of_one_fault': _median(

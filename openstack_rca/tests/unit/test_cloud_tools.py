@@ -59,12 +59,13 @@ class TestJudge(base.TestCase):
               kind: type[scenario.Scenario] | None = None) -> check.Verdict:
         return check.judge(kind or self.KIND, _TRUTH,
                            [one for one, _ in pairs],
-                           [other for _, other in pairs], _FIRST)
+                           [other for _, other in pairs], _FIRST,
+                           _FIRST + datetime.timedelta(seconds=3))
 
     def test_right(self) -> None:
         verdict = self.judge((_incident(), _analysis()))
         self.assertEqual([], verdict.faults)
-        self.assertEqual(3.5, verdict.seconds)
+        self.assertEqual((3.5, 0.5), (verdict.seconds, verdict.since_error))
         self.assertEqual(70.0, verdict.closed)
         self.assertEqual(['nova', 'nova-compute'], verdict.cited)
 
@@ -130,20 +131,25 @@ class TestTable(base.TestCase):
 
     def test_summary(self) -> None:
         rows = [{'scenario': 'a', 'expected': ['glance'], 'incidents': 1,
-                 'seconds': 2.0, 'closed': 60.0, 'named': ['glance'],
+                 'seconds': 2.0, 'since_error': 1.0, 'closed': 60.0,
+                 'named': ['glance'],
                  'faults': [], 'passed': True},
                 {'scenario': 'b', 'expected': ['mariadb'], 'incidents': 3,
-                 'seconds': 4.0, 'closed': None, 'named': ['nova-api'],
+                 'seconds': 4.0, 'since_error': 2.0, 'closed': None,
+                 'named': ['nova-api'],
                  'faults': ['not closed'], 'passed': False},
                 {'scenario': 'c', 'expected': ['x', 'y'], 'incidents': 2,
-                 'seconds': None, 'closed': 80.0, 'named': ['x', 'y'],
+                 'seconds': None, 'since_error': None, 'closed': 80.0,
+                 'named': ['x', 'y'],
                  'faults': [], 'passed': True},
                 {'scenario': 'd', 'expected': [], 'incidents': 0,
-                 'seconds': None, 'closed': None, 'named': [],
+                 'seconds': None, 'since_error': None, 'closed': None,
+                 'named': [],
                  'faults': [], 'passed': True}]
         self.assertEqual({
             'scenarios': 4, 'passed': 3, 'opened': 3, 'of_faults': 3,
             'median_seconds_to_incident': 3.0,
+            'median_seconds_from_an_error': 1.5,
             'median_seconds_to_close': 70.0,
             'median_incidents_of_one_fault': 2.0,
             'median_incidents_of_two_faults': 2,

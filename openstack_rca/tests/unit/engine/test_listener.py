@@ -159,10 +159,15 @@ class TestLedger(LedgerCase):
         self.ledger.take([message(1)])
         with mock.patch.object(os, 'fsync', autospec=True, side_effect=OSError(
                 28, 'No space left on device')):
-            self.assertRaisesRegex(exception.StoreError, 'No space',
-                                   self.ledger.take, [message(2)])
-        self.ledger.take([message(2), message(3)])
+            for _ in range(3):
+                self.assertRaisesRegex(
+                    exception.StoreError, 'No space', self.ledger.take,
+                    [message(1), message(2)])
+        self.ledger.take([message(1), message(2), message(3)])
         self.assertEqual([1, 2, 3], self.numbers())
+        # However often it was tried.
+        self.assertEqual((3, 1), (self.ledger.counts.stored,
+                                  self.ledger.counts.twice))
 
     def test_written_and_not_tidied(self) -> None:
         self.ledger.take([message(1)])
@@ -203,6 +208,46 @@ class TestLedger(LedgerCase):
         self.ledger = listener.Ledger(self.source)
         self.ledger.take([message(2), message(3)])
         self.assertEqual([1, 2, 3], self.numbers())
+
+    def test_disk_that_cannot_be_read(self) -> None:
+        self.ledger.take([message(1)])
+        for error in (OSError(5, 'Input/output error'),
+                      OSError(24, 'Too many open files')):
+            with mock.patch.object(pl, 'read_parquet_metadata',
+                                   autospec=True, side_effect=error):
+                self.assertRaisesRegex(
+                    exception.StoreError, error.strerror,
+                    listener.Ledger, self.source)
+        # Nothing was given up for that.
+        self.ledger = listener.Ledger(self.source)
+        self.ledger.take([message(1), message(2)])
+        self.assertEqual([1, 2], self.numbers())
+
+    def _damage(self, number: int) -> None:
+        """Let the disk lose the events of a segment, and not its end."""
+        path = self.source.store / f'{number:08d}.parquet'
+        data = bytearray(path.read_bytes())
+        length = int.from_bytes(data[-8:-4], 'little') + 8
+        data[4:-length] = bytes(len(data) - length - 4)
+        path.write_bytes(data)
+
+    def test_damaged_inside(self) -> None:
+        for number in (1, 2, 3):
+            self.ledger.take([message(number)])
+        self._damage(2)
+        self.ledger = listener.Ledger(self.source)
+        self.ledger.take([message(n) for n in (1, 2, 3, 4)])
+        self.assertEqual([1, 2, 3, 4], sorted(self.numbers()))
+
+    def test_damaged_meanwhile(self) -> None:
+        for number in range(8):
+            self.ledger.take([message(number)])
+        self._damage(2)
+        self.ledger.tidy()
+        self.ledger.take([message(8)])
+        self.assertEqual([0, *range(2, 9)], self.numbers())
+        self.ledger.tidy()
+        self.assertLess(len(list(self.source.store.glob('*.parquet'))), 18)
 
     def test_retention(self) -> None:
         for number in range(40):

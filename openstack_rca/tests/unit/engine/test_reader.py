@@ -179,9 +179,6 @@ class TestReader(test_worker.TestCase):
         self.assertEqual(('ready', 0), (told['status'], told['events']))
 
     def test_read_only(self) -> None:
-        with mock.patch('os.open', autospec=True, side_effect=OSError(
-                30, 'Read-only file system')):
-            self.assertIn('Read-only', str(reader._locked()))
         with mock.patch.object(folders, 'write_private', autospec=True,
                                side_effect=exception.StoreError(
                                    path='x', reason='Read-only')):

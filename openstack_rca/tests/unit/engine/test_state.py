@@ -16,6 +16,7 @@ import os
 import pathlib
 import subprocess
 import sys
+from unittest import mock
 
 from openstack_rca import exception
 from openstack_rca.engine import state
@@ -181,6 +182,17 @@ class TestState(base.TestCase):
              'print(state.take_lock() is not None)',
              str(state.root())], check=True, capture_output=True,
             text=True).stdout.strip()
+
+    def test_waits(self) -> None:
+        state.prepare()
+        with mock.patch.object(os, 'open', autospec=True, side_effect=OSError(
+                30, 'Read-only file system')):
+            self.assertEqual(
+                f'{state.root()} cannot be written to: Read-only file system',
+                state.waits('reader', 'reads into'))
+        self.assertIsNone(state.waits('reader', 'reads into'))
+        self.assertEqual(f'Another process reads into {state.root()}',
+                         state.waits('reader', 'reads into'))
 
     def test_one_reader(self) -> None:
         state.prepare()

@@ -15,6 +15,8 @@ import threading
 from typing import Any
 from unittest import mock
 
+import polars as pl
+
 from openstack_rca import exception
 from openstack_rca.store import base as stores
 from openstack_rca.store import parquet
@@ -237,6 +239,29 @@ class TestExpire(TestCase):
             self.folder, self.tmp / 'snapshot')
         self.store.expire(9e9, 0)
         self.assertEqual({'a': [(0, 'one')]}, contents(before))
+
+    def test_damaged(self) -> None:
+        for number in range(3):
+            put(self.store, {f's{number}': [(0, 'x')]})
+        self.store.check()
+        with mock.patch.object(pl, 'scan_parquet', autospec=True,
+                               side_effect=OSError(5, 'Input/output error')):
+            # The disk may be read later.
+            error = self.assertRaises(exception.StoreError, self.store.check)
+            self.assertNotIsInstance(error, stores.DamagedError)
+        path = self.folder / '00000002.parquet'
+        data = bytearray(path.read_bytes())
+        length = int.from_bytes(data[-8:-4], 'little') + 8
+        data[4:-length] = bytes(len(data) - length - 4)
+        path.write_bytes(data)
+        for error in (
+                self.assertRaises(stores.DamagedError, self.store.check),
+                self.assertRaises(stores.DamagedError, self.store.expire,
+                                  9e9, 0)):
+            self.assertEqual(path, error.path)
+        path.unlink()
+        self.store = parquet.ParquetStore(self.folder)
+        self.assertEqual(2, self.store.expire(9e9, 0).events)
 
     def test_position(self) -> None:
         rows = samples.frame(samples.event(0, 'one', source='a'))
