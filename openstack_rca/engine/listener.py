@@ -146,9 +146,14 @@ class Ledger:
     def __init__(self, source: state.SourceDir) -> None:
         self._source = source
         self._lock = threading.Lock()
-        self._store = self._open()
         self._ids = Ids()
-        self._remember()
+        while True:
+            self._store = self._open()
+            try:
+                self._remember()
+                break
+            except stores.DamagedError as error:
+                self._give_up(error)
         self.counts = Counts()
         #: How many of what kind were dropped, and their bytes.
         self._dropped: dict[str, tuple[int, int]] = {
@@ -169,18 +174,23 @@ class Ledger:
                 opened: Any = driver(self._source.store)
                 break
             except stores.DamagedError as error:
-                # What is in it is lost either way; the rest is not.
-                LOG.error('A part of the stored notifications is given up: '
-                          '%s', error)
-                try:
-                    error.path.unlink()
-                except OSError as failure:
-                    raise exception.StoreError(
-                        path=error.path, reason=failure.strerror or failure
-                    ) from failure
+                self._give_up(error)
         # What is dropped together has to be about as old.
         opened.span = conf.CONF.store.retention_days * 86400 / _SPANS
         return opened  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _give_up(error: stores.DamagedError) -> None:
+        """Do without a segment that cannot be read."""
+        # What is in it is lost either way; the rest is not.
+        LOG.error('A part of the stored notifications is given up: %s',
+                  error)
+        try:
+            error.path.unlink(missing_ok=True)
+        except OSError as failure:
+            raise exception.StoreError(
+                path=error.path, reason=failure.strerror or failure
+            ) from failure
 
     def _remember(self) -> None:
         """Know the ids of what was stored in the last day."""
@@ -197,6 +207,8 @@ class Ledger:
                     engine='streaming').iter_rows())
         except (OSError, pl.exceptions.PolarsError,
                 pl.exceptions.PanicException) as error:
+            # It says so itself where more than the disk is wrong.
+            self._store.check()
             raise exception.StoreError(
                 path=self._source.store, reason=error) from error
         self._ids.load(ids.drop_nulls())
@@ -212,9 +224,10 @@ class Ledger:
         with self._lock:
             known = self._ids.known([m.id for m in messages])
             fresh = {m.id: m for m in messages if m.id not in known}
-            self.counts.twice += len(messages) - len(fresh)
             if fresh:
                 self._write(list(fresh.values()))
+            # What is not stored comes again, and is not counted again.
+            self.counts.twice += len(messages) - len(fresh)
             if self._untold:
                 self._note()
 
@@ -267,9 +280,7 @@ class Ledger:
                     if settings.retention_days else 0.0, settings.max_bytes)
         except exception.StoreError as error:
             # It is there for speed and room: the next time will do.
-            if str(error) != self._said:
-                LOG.warning('Stored notifications are not tidied: %s', error)
-            self._said = str(error)
+            self._not_tidied(error)
             return
         if dropped.bytes:
             LOG.info('%d notifications (%d bytes) are dropped: they are '
@@ -277,6 +288,20 @@ class Ledger:
                      '[store] max_bytes', dropped.events, dropped.bytes)
             with self._lock:
                 self._more['retention'] += dropped.events
+
+    def _not_tidied(self, error: exception.StoreError) -> None:
+        """Do without what is damaged, and say once what else is wrong."""
+        if isinstance(error, stores.DamagedError):
+            try:
+                with self._lock:
+                    self._give_up(error)
+                    self._store = self._open()
+                return
+            except exception.StoreError as failure:
+                error = failure
+        if str(error) != self._said:
+            LOG.warning('Stored notifications are not tidied: %s', error)
+        self._said = str(error)
 
     def _parse(self, messages: list[notifications.Message],
                origin: parser.Origin, offset: int, line: int
@@ -555,13 +580,13 @@ def main() -> None:
     threading.Thread(target=listen, name='engine', daemon=True).start()
     done = True
     try:
-        waited = False
-        while state.take_lock('listener') is None:
-            if not waited:
-                LOG.warning('Another process listens for %s. This one waits '
-                            'until it ends.', state.root())
-                waited = True
+        told = None
+        while (why := state.waits('listener', 'listens for')) is not None:
+            if why != told:
+                LOG.warning('%s. This process waits until that is over.',
+                            why)
                 ends.send({'waiting': True})
+                told = why
             if gone.wait(1.0):
                 return
         done = _listen(source, _Telling(ends), gone)

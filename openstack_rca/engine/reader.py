@@ -348,16 +348,6 @@ class Reader:
             'files': files[:_MOST_ROWS], 'skipped': skipped[:_MOST_ROWS]})
 
 
-def _locked() -> str | None:
-    """Why this process must not read yet; None once it may."""
-    try:
-        if state.take_lock() is not None:
-            return None
-    except OSError as error:
-        return f'{state.root()} cannot be written to: {error.strerror}'
-    return f'Another process reads into {state.root()}'
-
-
 def main() -> None:
     """Read until the engine is gone."""
     ends = pipe.Pipe.of_this_process()
@@ -378,7 +368,7 @@ def main() -> None:
     reader = None
     try:
         told = None
-        while (why := _locked()) is not None:
+        while (why := state.waits('reader', 'reads into')) is not None:
             if why != told:
                 LOG.warning('%s. This process waits until that is over.',
                             why)

@@ -236,6 +236,22 @@ def take_lock(name: str = 'reader') -> int | None:
     return None
 
 
+def waits(name: str, what: str) -> str | None:
+    """Why a process must not begin yet; None once it may.
+
+    It is the one of its kind then, until its end.
+
+    :param name: of the kind
+    :param what: that kind does with the state folder, in words
+    """
+    try:
+        if take_lock(name) is not None:
+            return None
+    except OSError as error:
+        return f'{root()} cannot be written to: {error.strerror or error}'
+    return f'Another process {what} {root()}'
+
+
 @dataclasses.dataclass(frozen=True)
 class Mark:
     """How far what was logged has been judged.

@@ -237,6 +237,13 @@ class Store(abc.ABC):
         :raises StoreError: it could not be written
         """
 
+    def check(self) -> None:
+        """Make sure that all of it can be read.
+
+        :raises DamagedError: a segment cannot, whatever the disk does
+        :raises StoreError: the disk cannot be read at the moment
+        """
+
     @classmethod
     def snapshot(cls, path: pathlib.Path, folder: pathlib.Path,
                  before: 'Store | None' = None) -> 'Store':

@@ -641,10 +641,16 @@ class ParquetStore(base.Store):
                  for p in parts if p.live]
         if not found:
             return {}
-        with self._failing():
-            return {s: (e, n) for s, e, n in pl.concat(found).group_by(
-                'source').agg(events=pl.len(), lines=pl.col('lines').sum()
-                              ).collect(engine='streaming').iter_rows()}
+        try:
+            with self._failing():
+                return {s: (e, n) for s, e, n in pl.concat(found).group_by(
+                    'source').agg(events=pl.len(), lines=pl.col(
+                        'lines').sum()).collect(
+                            engine='streaming').iter_rows()}
+        except exception.StoreError:
+            for part in parts:
+                self._check(part)
+            raise
 
     def _replace(self, union: _Union) -> None:
         """Write what some segments became, and delete them."""
@@ -676,15 +682,22 @@ class ParquetStore(base.Store):
                 self._delete(part)
             self._clean()
 
+    def check(self) -> None:
+        with self._lock:
+            for segment in self._segments:
+                self._check(segment)
+
     def _check(self, segment: _Segment) -> None:
         """Make sure that a segment can be read."""
         path = self.path / segment.name
         try:
-            _scan([path]).select(pl.all().count()).collect(
-                engine='streaming')
-        except (pl.exceptions.PolarsError,
-                pl.exceptions.PanicException) as error:
-            raise base.DamagedError(path, f'{error}') from error
+            with self._failing():
+                _scan([path]).select(pl.all().count()).collect(
+                    engine='streaming')
+        except exception.StoreError as error:
+            if isinstance(error.__cause__, OSError):
+                raise
+            raise base.DamagedError(path, f'{error.__cause__}') from error
 
     def expire(self, before: float, limit: int) -> base.Dropped:
         with self._lock:
