@@ -352,7 +352,7 @@ def findings(evidence: Evidence) -> list[ranking.Finding]:
                 related=row['related'], since=row['timestamp'],
                 processes={(row['binary'], row['host'])}))
             told.append(blame)
-    return _one_caller(_detailed(found, told))
+    return _one_behind(_one_caller(_detailed(found, told)))
 
 
 def blames(row: dict[str, Any]) -> list[tuple[clues.Blame, float, str]]:
@@ -441,6 +441,52 @@ def _one_caller(found: list[ranking.Finding]) -> list[ranking.Finding]:
 
 
 _MANY_REFUSE = 3
+
+
+def _one_behind(found: list[ranking.Finding]) -> list[ranking.Finding]:
+    """Blame the database when services that share nothing else hang.
+
+    Those who answer no call at the same time wait for the same. A message
+    bus that hangs breaks connections, too, and no call needs an API.
+    """
+    hung: dict[str, list[ranking.Finding]] = {}
+    for finding in found:
+        if finding.clue == _UNANSWERED and finding.since:
+            hung.setdefault(components.of_service(finding.component), []
+                            ).append(finding)
+    firsts = [min(group, key=_begins) for group in hung.values()]
+    if (len(firsts) < _MANY_HANG
+            or any(f.component in _SHARED and f.weight >= _NOTEWORTHY
+                   for f in found)
+            or max(map(_begins, firsts)) - min(map(_begins, firsts))
+            > _TOGETHER):
+        return found
+    names = sorted({f.component for group in hung.values() for f in group})
+    return [*found, *(ranking.Finding(
+        component='mariadb', category='hang', clue='nobody answers',
+        weight=0.65, cause='The database hangs: '
+        + ', '.join(names[:-1]) + f' and {names[-1]} wait for it, and '
+        'stopped answering at the same time',
+        remedy=('See what the database does: SHOW FULL PROCESSLIST, the '
+                'status of the cluster, its disk.',),
+        direct=True, events=f.events, since=f.since,
+        processes={p for group in hung.values() for f in group
+                   for p in f.processes}) for f in firsts)]
+
+
+def _begins(finding: ranking.Finding) -> datetime.datetime:
+    assert finding.since is not None
+    return finding.since
+
+
+#: A call over the message bus that was not answered, of so many services
+#: within so much time.
+_UNANSWERED = 'call not answered'
+_MANY_HANG = 2
+_TOGETHER = datetime.timedelta(seconds=30)
+#: What speaks for itself, with a reason of so much weight.
+_SHARED = frozenset(('rabbitmq', 'mariadb'))
+_NOTEWORTHY = 0.3
 
 
 #: Clues that services tell at INFO: refusals are no error of theirs.

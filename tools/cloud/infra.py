@@ -89,6 +89,8 @@ class MariaDB(unit.Unit):
                 # A killed process loses nothing by it, a killed machine may.
                 '--innodb-flush-log-at-trx-commit=2',
                 '--innodb-buffer-pool-size=256M',
+                # Services try again, many times, before they say anything.
+                '--innodb-lock-wait-timeout=5',
                 *_as_root('--user=root')]
 
     def ready(self) -> bool:

@@ -159,6 +159,42 @@ class AnalyzerTestCase(base.TestCase):
         self.assertEqual(('client', 'permission'),
                          (first['component'], first['category']))
 
+    def _unanswered(self, second: float) -> dict[str, Any]:
+        """Nova's conductor hangs, and some seconds later Neutron."""
+        timeout = ('oslo_messaging.exceptions.MessagingTimeout: Timed out '
+                   'waiting for a reply to message ID ' + '3' * 32)
+        self.write('nova-compute.log', self.quiet() + [
+            line(130 + s, 'nova.servicegroup.drivers.db', 'Lost connection '
+                 f'to nova-conductor for reporting service status.: {timeout}',
+                 'WARNING') for s in range(3)])
+        agent = 'neutron.plugins.ml2.drivers.openvswitch.agent'
+        self.write('neutron-openvswitch-agent.log', self.quiet(
+            logger=agent) + [line(
+                130 + second + s, agent, f'Failed reporting state!: {timeout}',
+                'ERROR') for s in range(3)])
+        first: dict[str, Any] = self.analyze('')['hypotheses'][0]
+        return first
+
+    def test_nobody_answers(self) -> None:
+        """Who hangs at the same time waits for the same."""
+        first = self._unanswered(2)
+        self.assertEqual(('mariadb', 'hang'),
+                         (first['component'], first['category']))
+        self.assertIn('neutron-rpc-server and nova-conductor wait for it',
+                      first['cause'])
+
+    def test_one_after_the_other(self) -> None:
+        self.assertNotEqual('mariadb', self._unanswered(50)['component'])
+
+    def test_the_bus_breaks(self) -> None:
+        """A message bus that hangs breaks connections, too."""
+        self.write('nova-conductor.log', self.quiet(
+            logger='nova.conductor.manager', pid=8) + [line(
+                129, 'oslo.messaging._drivers.impl_rabbit',
+                'AMQP server on 10.0.0.5:5672 is unreachable: timed out.',
+                'ERROR', pid=8)])
+        self.assertEqual('rabbitmq', self._unanswered(2)['component'])
+
     def test_baseline(self) -> None:
         known = [line(s, 'nova.compute.manager', 'Corrupt image download',
                       'ERROR') for s in range(0, 120, 4)]

@@ -295,6 +295,18 @@ class TestIndex(TestCase):
         data[100] ^= 255
         path.write_bytes(data)
 
+    def test_a_full_disk_left_no_name_of_the_model(self) -> None:
+        self.made().catch_up()
+        count = len(self.embedded)
+        path = self.tmp / 'index' / 'driver'
+        name = path.read_text()
+        path.write_text('')
+        made = self.made()
+        made.catch_up()
+        self.assertIsNone(made.health()['problem'])
+        self.assertEqual((count, name),
+                         (len(self.embedded), path.read_text()))
+
     def test_damage_is_noticed_told_and_mended(self) -> None:
         self.made().catch_up()
         self._damage()
