@@ -235,10 +235,12 @@ CLUES = (
           'Check that RabbitMQ runs and its port is reachable; look at '
           'rabbitmqctl status and at memory and disk alarms.',
           detail=details.bus, heard=True),
+    # Where nobody listens, oslo.messaging says that it cannot connect.
     _clue('message bus trouble',
-          r'AMQP server on [^ ]+ is unreachable|MessageDeliveryFailure|'
+          r"\A(?![\s\S]*\bno (?:exchange|queue) ')[\s\S]*?"
+          r'(?:AMQP server on [^ ]+ is unreachable|MessageDeliveryFailure|'
           r'Connection to rabbit|amqp\.exceptions\.(?:Recoverable)?'
-          r'ConnectionError|Server unexpectedly closed connection',
+          r'ConnectionError|Server unexpectedly closed connection)',
           _is('rabbitmq'), 'messaging', .4,
           'Connections to the message bus break',
           'Look at the log of RabbitMQ and at the network between it and '

@@ -465,11 +465,12 @@ class Shelf:
             return None
         path = self.folder / 'driver'
         now = self._maker()
-        before = path.read_text('utf-8', 'replace') if path.exists() else now
-        if path.exists() and before == now:
+        before = path.read_text('utf-8', 'replace') if path.exists() else ''
+        if before == now:
             return None
         problem = None
-        if before != now:
+        # An empty one is what a full disk leaves.
+        if before:
             problem = (f'what was on disk was made by {before[:200]}; it is '
                        'made anew')
             LOG.warning('%s: %s', self.folder, problem)

@@ -77,6 +77,16 @@ class ClueTestCase(base.TestCase):
             "Basic.publish: (404) NOT_FOUND - no exchange "
             "'scheduler_fanout' in vhost '/'"))
 
+    def test_missing_exchange_is_no_trouble_of_the_bus(self) -> None:
+        told = ('Unable to connect to AMQP server on 10.0.0.5:5672 after inf '
+                'tries: {}: oslo_messaging.exceptions.MessageDeliveryFailure')
+        self.assertEqual(['nobody listens'], [
+            blame.clue for blame in read(told.format(
+                "Basic.publish: (404) NOT_FOUND - no exchange "
+                "'scheduler_fanout' in vhost '/'"))])
+        self.assertEqual(('rabbitmq', 'messaging'), self._first(
+            told.format('timed out')))
+
     def test_quota_belongs_to_the_service_that_enforces_it(self) -> None:
         text = "Quota exceeded for resources: ['{}']."
         self.assertEqual(('neutron-server', 'quota'), self._first(
