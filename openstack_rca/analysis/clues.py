@@ -560,7 +560,7 @@ CLUES = (
     # Anchored and atomic: a traceback without one of the names would be read
     # again from each of its lines.
     _clue('code', r'\A(?>[\s\S]*?(?:Traceback|File "[^"]+", line \d+))'
-          r'[\s\S]*'
+          r'[\s\S]*\b'
           r'(?:TypeError|AttributeError|KeyError|IndexError|ValueError|'
           r'NameError|UnboundLocalError|AssertionError|Exception)\b',
           _self, 'code_defect', .45,

@@ -162,6 +162,19 @@ def _either(strengths: Iterable[float]) -> float:
     return 1 - left
 
 
+def _complaint(name: str, group: list[Finding]) -> float:
+    """How strongly a component itself says that another one fails.
+
+    Whoever complains lives, and passes on what it is blamed for.
+
+    :param name: of the component
+    :param group: reasons to blame the other one
+    """
+    return max((f.strength() for f in group if any(
+        components.of_binary(binary.partition('@')[0]) == name
+        for binary, _ in f.processes)), default=0.0)
+
+
 def rank(findings: list[Finding],
          topics: tuple[str, ...] = ()) -> list[Candidate]:
     """Components in the order of how likely they are at fault.
@@ -179,7 +192,8 @@ def rank(findings: list[Finding],
                  if (t := f.failed()) is not None), default=None)
     ranked = []
     for name, group in by_component.items():
-        cover = max((sure[b] for b in components.behind(name) if b in sure),
+        cover = max((max(sure[b], _complaint(name, by_component[b]))
+                     for b in components.behind(name) if b in sure),
                     default=0.0)
         strengths = []
         for finding in group:

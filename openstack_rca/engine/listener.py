@@ -26,7 +26,6 @@ import dataclasses
 import datetime
 import json
 import os
-import sys
 import threading
 import time
 from typing import Any
@@ -40,6 +39,7 @@ from openstack_rca.engine import bus as buses
 from openstack_rca.engine import drivers
 from openstack_rca.engine import folder as folders
 from openstack_rca.engine import pipe
+from openstack_rca.engine import process
 from openstack_rca.engine import session
 from openstack_rca.engine import state
 from openstack_rca.events import parser
@@ -564,31 +564,15 @@ def _listen(source: state.SourceDir, telling: _Telling,
 
 def main() -> None:
     """Listen until the engine is gone."""
-    ends = pipe.Pipe.of_this_process()
-    conf.load(sys.argv[1:])
-    logging.setup(conf.CONF, conf.PROJECT)
+    ends = process.begin()
     source = state.notifications()
     if source is None:
         return
-    gone = threading.Event()
-
-    def listen() -> None:
-        while ends.receive() is not None:
-            LOG.debug('The engine says something to the listener')
-        gone.set()
-
-    threading.Thread(target=listen, name='engine', daemon=True).start()
+    gone = process.hear(ends)
     done = True
     try:
-        told = None
-        while (why := state.waits('listener', 'listens for')) is not None:
-            if why != told:
-                LOG.warning('%s. This process waits until that is over.',
-                            why)
-                ends.send({'waiting': True})
-                told = why
-            if gone.wait(1.0):
-                return
+        if not process.alone(ends, gone, 'listener', 'listens for'):
+            return
         done = _listen(source, _Telling(ends), gone)
     except BrokenPipeError:
         LOG.debug('The engine is gone')

@@ -18,7 +18,6 @@ engine what it read; the engine writes that into the database.
 from concurrent import futures
 import contextlib
 import dataclasses
-import sys
 import threading
 import time
 from typing import Any
@@ -32,6 +31,7 @@ from openstack_rca.engine import folder as folders
 from openstack_rca.engine import ingest
 from openstack_rca.engine import journal
 from openstack_rca.engine import pipe
+from openstack_rca.engine import process
 from openstack_rca.engine import session
 from openstack_rca.engine import state
 from openstack_rca.engine import tail
@@ -350,32 +350,15 @@ class Reader:
 
 def main() -> None:
     """Read until the engine is gone."""
-    ends = pipe.Pipe.of_this_process()
-    conf.load(sys.argv[1:])
-    logging.setup(conf.CONF, conf.PROJECT)
+    ends = process.begin()
     sources = state.sources()
     folders.check_timezone(conf.CONF.sources.timezone)
-    gone = threading.Event()
     waker = wake.Wake()
-
-    def listen() -> None:
-        while ends.receive() is not None:
-            LOG.debug('The engine says something to the reader')
-        gone.set()
-        waker.tell()
-
-    threading.Thread(target=listen, name='engine', daemon=True).start()
+    gone = process.hear(ends, ended=waker.tell)
     reader = None
     try:
-        told = None
-        while (why := state.waits('reader', 'reads into')) is not None:
-            if why != told:
-                LOG.warning('%s. This process waits until that is over.',
-                            why)
-                ends.send({'waiting': True})
-                told = why
-            if gone.wait(1.0):
-                return
+        if not process.alone(ends, gone, 'reader', 'reads into'):
+            return
         state.sweep(sources)
         reader = Reader(sources, ends, _TELL)
         reader.follow(gone, waker)

@@ -27,12 +27,7 @@ database: what a crash takes away is found again.
 
 from collections.abc import Callable
 from collections.abc import Mapping
-import contextlib
 import datetime
-import pathlib
-import resource
-import sys
-import threading
 import time
 from typing import Any
 from typing import NamedTuple
@@ -46,7 +41,7 @@ from openstack_rca.analysis import alarms
 from openstack_rca.detectors import base as detectors
 from openstack_rca.engine import active
 from openstack_rca.engine import learned
-from openstack_rca.engine import pipe
+from openstack_rca.engine import process
 from openstack_rca.engine import snapshots
 from openstack_rca.engine import state
 from openstack_rca.events import schema
@@ -157,9 +152,9 @@ class Watcher:
         if (self.wanted != self._versions
                 or self._again is not None and time.monotonic() > self._again):
             self._equip(self.wanted)
-        self.keep()
         if self._told_symptoms - self.written > _MOST_WAITING:
             # The database is away. What was logged is still there then.
+            self.keep()
             return False
         changed = self._snapshots.refresh()
         store = self._snapshots.whole()
@@ -173,6 +168,8 @@ class Watcher:
         if changed:
             self._send(self._guard(alarms.NAME, [], self._alarms.look,
                                    store, newest))
+        # Behind the alarms: these need no disk that takes anything.
+        self.keep()
         # Where nothing more comes, there is time for what came last.
         if newest <= mark.until or (
                 changed and newest - mark.until < self._step):
@@ -201,27 +198,29 @@ class Watcher:
 
     def _move(self, mark: state.Mark) -> None:
         """Remember how far it came, for now and for the next process."""
-        self._mark = mark
         if mark.tries:
             # Until when is the affair of what was written.
-            mark = self._at((self._kept or mark).until, mark.tries)
-            self._kept = mark
-            state.write_mark(mark)
+            kept = self._at((self._kept or mark).until, mark.tries)
+            # What cannot be written down was not tried.
+            state.write_mark(kept)
+            self._mark, self._kept = mark, kept
             return
+        self._mark = mark
         self._later.append((self._told_symptoms, mark))
         self.keep()
         if self._kept is not None and self._kept.tries:
             # The window did not end the process.
-            self._kept = self._at(self._kept.until)
-            state.write_mark(self._kept)
+            kept = self._at(self._kept.until)
+            state.write_mark(kept)
+            self._kept = kept
 
     def keep(self) -> None:
         """Write down how far it came, as far as the engine has it."""
         done = [mark for told, mark in self._later if told <= self.written]
         if done:
-            del self._later[:len(done)]
-            self._kept = done[-1]
             state.write_mark(done[-1])
+            self._kept = done[-1]
+            del self._later[:len(done)]
 
     def _send(self, found: list[dict[str, Any]]) -> None:
         for start in range(0, len(found), _TOLD_AT_ONCE):
@@ -434,37 +433,21 @@ def _newest(store: stores.Store,
 
 def main() -> None:
     """Judge until the engine is gone."""
-    ends = pipe.Pipe.of_this_process()
-    conf.load(sys.argv[1:])
-    logging.setup(conf.CONF, conf.PROJECT)
-    resource.setrlimit(resource.RLIMIT_DATA, (_MAPPED, _MAPPED))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Where memory is short, this process goes and not the engine.
-    with contextlib.suppress(OSError):
-        pathlib.Path('/proc/self/oom_score_adj').write_text('500')
-    gone = threading.Event()
+    ends = process.begin()
+    process.bound(_MAPPED)
     watcher: Watcher | None = None
     wanted: Mapping[str, str] | None = None
     written = 0
 
-    def listen() -> None:
+    def heard(message: dict[str, Any]) -> None:
         nonlocal wanted, written
-        while (message := ends.receive()) is not None:
-            wanted = message.get('models', wanted)
-            written += int(message.get('written') or 0)
-        gone.set()
+        wanted = message.get('models', wanted)
+        written += int(message.get('written') or 0)
 
-    threading.Thread(target=listen, name='engine', daemon=True).start()
+    gone = process.hear(ends, heard)
     try:
-        waited = False
-        while state.take_lock('watcher') is None:
-            if not waited:
-                LOG.info('Another process watches for %s. This one waits '
-                         'until it ends.', state.root())
-                waited = True
-                ends.send({'waiting': True})
-            if gone.wait(1.0):
-                return
+        if not process.alone(ends, gone, 'watcher', 'watches for'):
+            return
         watcher = Watcher(state.stores(), ends.send)
         told = ''
         while not gone.is_set():

@@ -15,13 +15,10 @@ Run as ``python -m openstack_rca.engine.worker`` by the engine.
 """
 
 from collections.abc import Mapping
-import contextlib
 import datetime
 import functools
 import json
 import pathlib
-import resource
-import sys
 from typing import Any
 
 from oslo_log import log as logging
@@ -34,7 +31,7 @@ from openstack_rca.db import knowledge
 from openstack_rca.engine import active
 from openstack_rca.engine import asking
 from openstack_rca.engine import folder as folders
-from openstack_rca.engine import pipe
+from openstack_rca.engine import process
 from openstack_rca.engine import session
 from openstack_rca.engine import shelf as shelves
 from openstack_rca.engine import snapshots
@@ -261,17 +258,10 @@ def _cloud() -> clouds.Cloud | None:
 
 def main() -> None:
     """Answer until nobody asks any more."""
-    ends = pipe.Pipe.of_this_process()
-    conf.load(sys.argv[1:])
-    logging.setup(conf.CONF, conf.PROJECT)
+    ends = process.begin()
     # The engine watches what is held; this is for what grows faster than it
     # looks. Much more is mapped than is ever used.
-    most = 2 * conf.CONF.engine.job_memory + (4 << 30)
-    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # Where memory is short, this process goes and not the engine.
-    with contextlib.suppress(OSError):
-        pathlib.Path('/proc/self/oom_score_adj').write_text('500')
+    process.bound(2 * conf.CONF.engine.job_memory + (4 << 30))
     shelf = shelves.Shelf(
         knowledge, pathlib.Path(conf.CONF.retrieval.directory))
     worker = Worker(state.stores(), _cloud(), shelf)

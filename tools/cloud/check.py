@@ -353,12 +353,12 @@ class Checker:
         self._look()
         incidents = self._watch.since(begun)
         analyses = [self._watch.analysis(one) for one in incidents]
-        line, error = (recorder.first_line(
+        line, severe = (recorder.first_line(
             folder, truth['injected_at'], tells) if kind.truths else None
             for tells in (kind.tells, base.Scenario.tells))
         verdict = judge(kind, truth, incidents, analyses,
                         line[0] if line else None,
-                        error[0] if error else None)
+                        severe[0] if severe else None)
         (folder / 'verdict.json').write_text(json.dumps({
             **dataclasses.asdict(verdict), 'passed': verdict.passed,
             'first_line': list(map(str, line)) if line else None,

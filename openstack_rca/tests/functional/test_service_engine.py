@@ -215,7 +215,7 @@ class TestSharing(service_case.ServiceCase):
         second = made.start_engine(DEFAULT={
             'state_path': made.folder / 'state0'})
         self.wait_for('the second one waits',
-                      lambda: 'This one waits until it ends' in second.said())
+                      lambda: 'waits until that is over' in second.said())
         # Each of them answers while the other one is as if it was not there.
         for other, engine in ((first, second), (second, first)):
             child, = other.processes()

@@ -29,6 +29,7 @@ backend.init_backend(backend.BackendType.THREADING)
 
 from neutron.agent import rpc as agent_rpc  # noqa: E402
 from neutron.common import config as common_config  # noqa: E402
+from neutron.conf import service as service_config  # noqa: E402
 from neutron.conf.agent import common as agent_config  # noqa: E402
 from neutron_lib import constants  # noqa: E402
 from neutron_lib import context as neutron_context  # noqa: E402
@@ -147,6 +148,7 @@ def main() -> None:
     """Run the agent of the host that the configuration names."""
     common_config.register_common_config_options()
     agent_config.register_agent_state_opts_helper(cfg.CONF)
+    service_config.register_service_opts(service_config.RPC_EXTRA_OPTS)
     common_config.init(sys.argv[1:])
     common_config.setup_logging()
     folder = os.path.join(os.environ['RCA_CLOUD_VIFS'], cfg.CONF.host)

@@ -87,6 +87,17 @@ class ClueTestCase(base.TestCase):
         self.assertEqual(('rabbitmq', 'messaging'), self._first(
             told.format('timed out')))
 
+    def test_faults_of_the_code(self) -> None:
+        told = ('Instance failed to spawn\nTraceback (most recent call last):'
+                '\n  File "/usr/lib/nova/compute/manager.py", line 1, in f\n'
+                '    raise it\n{}: of that kind')
+        for name, found in (('TypeError', True), ('Exception', True),
+                            ('builtins.KeyError', True),
+                            ('nova.exception.VirtualInterfaceCreateException',
+                             False), ('nova.exception.MyTypeError', False)):
+            self.assertEqual(found, 'code' in [
+                blame.clue for blame in read(told.format(name))], name)
+
     def test_quota_belongs_to_the_service_that_enforces_it(self) -> None:
         text = "Quota exceeded for resources: ['{}']."
         self.assertEqual(('neutron-server', 'quota'), self._first(

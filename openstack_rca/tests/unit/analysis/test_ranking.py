@@ -63,6 +63,18 @@ class RankingTestCase(base.TestCase):
             finding('nova-conductor', 0.9, direct=False),
             finding('rabbitmq', 0.8))[0])
 
+    def test_who_complains_passes_the_blame_on(self) -> None:
+        blamed = finding('neutron-l2-agent', 0.7, direct=False,
+                         processes={('nova-compute', 'cmp1')})
+        for process, first in (
+                ('neutron-openvswitch-agent', 'neutron-rpc-server'),
+                # As incidents name it.
+                ('neutron-openvswitch-agent@cmp1', 'neutron-rpc-server'),
+                ('nova-compute', 'neutron-l2-agent')):
+            self.assertEqual(first, self._order(blamed, finding(
+                'neutron-rpc-server', 0.6, direct=False, second=1,
+                processes={(process, 'cmp1')}))[0], process)
+
     def test_cause_is_not_explained_by_who_needs_it(self) -> None:
         ranked = ranking.rank([finding('mariadb', 0.9),
                                finding('nova-api', 0.9)])

@@ -23,6 +23,7 @@ from unittest import mock
 import fixtures
 import polars as pl
 
+from openstack_rca import exception
 from openstack_rca.analysis import alarms
 from openstack_rca.detectors import base as detectors
 from openstack_rca.detectors import counts
@@ -343,6 +344,27 @@ class TestWindows(WatcherCase):
         self.assertIn('is not judged: 3 processes', self.log.output)
         self.assertEqual([(at(135), at(195))], Windows.asked)
 
+    def test_a_full_disk_ends_no_process(self) -> None:
+        self.config('detectors', enabled=['tiny', 'novelty'])
+        self.write(lines(range(0, 100, 5)))
+        made = self.started(tiny=self.version)
+        self.look(made)
+        kept = self.until()
+        self.write(lines(range(100, 200, 5))
+                   + lines([197], 'The disk is on fire', 'ERROR'))
+        Windows.asked.clear()
+        with mock.patch.object(os, 'fsync', autospec=True,
+                               side_effect=OSError(28, 'No space left')):
+            for _ in range(5):
+                self.assertRaises(exception.StoreError, made.look)
+        # These need no room.
+        self.assertEqual({'alarms'}, {s['detector'] for s in self.told})
+        self.assertEqual(([], kept), (Windows.asked, self.until()))
+        self.look(made)
+        self.assertNotIn('processes ended that tried', self.log.output)
+        self.assertEqual(at(100), rounded(Windows.asked[0][0]))
+        self.assertEqual(at(197), self.until())
+
     def test_clocks_that_are_ahead(self) -> None:
         self.write(lines(range(0, 100, 5)))
         made = self.started(tiny=self.version)
@@ -558,7 +580,8 @@ class TestSymptoms(WatcherCase):
     def test_sign_of_life(self) -> None:
         told: list[dict[str, Any]] = []
         made = watcher.Watcher([], told.append)
-        with mock.patch.object(time, 'monotonic') as clock:
+        with mock.patch.object(
+                time, 'monotonic', autospec=True) as clock:
             for moment in (100.0, 101.0, 104.9, 105.0, 106.0):
                 clock.return_value = moment
                 made.live()

@@ -1,0 +1,72 @@
+# Licensed under the Apache License, Version 2.0 (the "License"); you may
+# not use this file except in compliance with the License. You may obtain
+# a copy of the License at
+#
+#      http://www.apache.org/licenses/LICENSE-2.0
+#
+# Unless required by applicable law or agreed to in writing, software
+# distributed under the License is distributed on an "AS IS" BASIS, WITHOUT
+# WARRANTIES OR CONDITIONS OF ANY KIND, either express or implied. See the
+# License for the specific language governing permissions and limitations
+# under the License.
+"""How a process of the engine begins and ends."""
+
+import io
+import json
+import threading
+from typing import Any
+from unittest import mock
+
+from openstack_rca.engine import pipe
+from openstack_rca.engine import process
+from openstack_rca.engine import state
+from openstack_rca.tests import base
+
+
+class TestHear(base.TestCase):
+    """What the engine says."""
+
+    def test_until_it_is_gone(self) -> None:
+        said: list[Any] = []
+        ended = threading.Event()
+        ends = pipe.Pipe(io.BytesIO(b'{"models":{}}\n{"written":2}\n{"wri'),
+                         io.BytesIO())
+        gone = process.hear(ends, said.append, ended.set)
+        self.assertTrue(ended.wait(60))
+        self.assertTrue(gone.is_set())
+        self.assertEqual([{'models': {}}, {'written': 2}], said)
+
+    def test_nobody_listens(self) -> None:
+        ends = pipe.Pipe(io.BytesIO(b'{}\n'), io.BytesIO())
+        self.assertTrue(process.hear(ends).wait(60))
+
+
+class TestAlone(base.TestCase):
+    """One process of a kind works with a state folder."""
+
+    def alone(self, *reasons: str | None, gone: bool = False
+              ) -> tuple[bool, list[dict[str, Any]]]:
+        """What comes of it, and what the engine is told."""
+        told = io.BytesIO()
+        event = threading.Event()
+        if gone:
+            event.set()
+        with mock.patch.object(state, 'waits', autospec=True,
+                               side_effect=reasons), mock.patch.object(
+                                   process, '_PACE', 0.0):
+            found = process.alone(pipe.Pipe(io.BytesIO(), told), event,
+                                  'reader', 'reads into')
+        return found, [json.loads(line)
+                       for line in told.getvalue().splitlines()]
+
+    def test_at_once(self) -> None:
+        self.assertEqual((True, []), self.alone(None))
+
+    def test_each_reason_is_told_once(self) -> None:
+        self.assertEqual((True, [{'waiting': True}] * 2), self.alone(
+            'another one reads', 'another one reads', 'the disk is full',
+            None))
+
+    def test_the_engine_goes(self) -> None:
+        self.assertEqual((False, [{'waiting': True}]), self.alone(
+            'another one reads', None, gone=True))
