@@ -18,7 +18,6 @@ from typing import ClassVar
 from tools.cloud import cloud as clouds
 from tools.cloud.scenarios import base
 from tools.cloud.scenarios import image
-from tools.cloud.scenarios import infrastructure
 from tools.cloud.scenarios import network
 from tools.cloud.scenarios import volume
 
@@ -94,9 +93,9 @@ class AgentsAndVolume(_Overlap):
     truths = network.L2AgentsKilled.truths + volume.StorageGone.truths
 
 
-class CacheAndImage(_Overlap):
-    name = 'overlap_cache_image'
-    cause = 'memcached was stopped, then an image was damaged'
-    faults = (infrastructure.MemcachedStopped, image.ImageDamaged)
-    truths = (infrastructure.MemcachedStopped.truths
+class SchedulerAndImage(_Overlap):
+    name = 'overlap_scheduler_image'
+    cause = 'cinder-scheduler was stopped, then an image was damaged'
+    faults = (volume.VolumeSchedulerStopped, image.ImageDamaged)
+    truths = (volume.VolumeSchedulerStopped.truths
               + image.ImageDamaged.truths)
