@@ -42,7 +42,7 @@ the loopback.
     cfg.IntOpt(
         'unhealthy_after',
         default=60,
-        min=5,
+        min=15,
         max=3600,
         mutable=True,
         help="""

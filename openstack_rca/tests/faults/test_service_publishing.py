@@ -82,7 +82,7 @@ class PublishingCase(base.TestCase):
             'webhooks': {'urls': f'pager:{self.receiver.url}', 'timeout': 2,
                          'secrets': SECRET},
             'publishing': {'public_endpoint': 'https://rca.example.org'},
-            'metrics': {'port': self.port, 'unhealthy_after': 5}}
+            'metrics': {'port': self.port, 'unhealthy_after': 15}}
         for group, values in (options or {}).items():
             told.setdefault(group, {}).update(values)
         cloud: Any = _NoCloud()

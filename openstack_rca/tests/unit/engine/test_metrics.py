@@ -266,7 +266,7 @@ class TestMonitor(base.TestCase):
     def test_database_away(self) -> None:
         self.start()
         self.wait_for('it answered', lambda: value('database_up') == 1)
-        self.config('metrics', unhealthy_after=5)
+        self.config('metrics', unhealthy_after=15)
         self.assertEqual((200, 'OK\n'), (
             self.ask('/healthcheck').status_code,
             self.ask('/healthcheck').text))
@@ -278,7 +278,7 @@ class TestMonitor(base.TestCase):
             self.found = {}
             self.wait_for('it is back', lambda: value('database_up') == 1)
         self.health._now = lambda: 0.0
-        self.health._database = -6.0
+        self.health._database = -16.0
         self.found = exception.DatabaseUnavailable(reason='x')
         self.wait_for('it is not well', lambda: self.ask(
             '/healthcheck').status_code == 503)
