@@ -57,7 +57,7 @@ from openstack_rca.engine import waiting
 LOG = logging.getLogger(__name__)
 
 #: Seconds between two looks for rows, without a nudge.
-_POLL = 0.75
+_POLL = 1.0
 #: Seconds between two looks at a working process.
 _WATCH = 0.1
 #: Seconds that running jobs have at the end of the engine.
@@ -76,7 +76,7 @@ _KEEP = 5.0
 _FOLLOW = 2.0
 
 #: Seconds between two looks at what incidents are due.
-_LOOK_AFTER = 2.0
+_LOOK_AFTER = 3.0
 
 #: Seconds after which a process that stays was healthy before it ended.
 _HEALTHY = 300.0
