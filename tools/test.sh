@@ -30,12 +30,8 @@ for kind in unit functional; do
     record=$venv/stestr-$kind
     rm -rf "$record"
     mkdir -p "$record"
-    # Functional tests wait for servers about half of their time.
-    at_once=$(nproc)
-    [ "$kind" = unit ] || at_once=$(((at_once * 3 + 1) / 2))
     ran=0
-    stestr --repo-url "$record" --test-path "./$path" run \
-        --concurrency "$at_once" "$@" || ran=1
+    stestr --repo-url "$record" --test-path "./$path" run "$@" || ran=1
     if ! read -r p f s < <(
             stestr --repo-url "$record" last --subunit 2> /dev/null |
                 python tools/count_results.py); then
