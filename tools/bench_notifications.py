@@ -37,7 +37,7 @@ import psutil
 
 # Chooses threads first, as every program of the project does.
 import openstack_rca.tests  # noqa: F401
-from openstack_rca.tests.functional import test_notifications
+from openstack_rca.tests.faults import test_notifications
 from openstack_rca.tests.functional.servers import publishing
 from openstack_rca.tests.functional.servers import rabbitmq
 
