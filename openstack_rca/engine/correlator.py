@@ -104,7 +104,7 @@ class Correlator:
         :raises DatabaseUnavailable: nothing of it was written
         """
         settings = conf.CONF.incidents
-        # Where nothing is due, nothing is written every other second.
+        # Where nothing is due, nothing is written at each look.
         if settings.project_id and incidents.waiting(
                 settings.project_id, settings.resolve_after):
             incidents.write(settings.project_id,

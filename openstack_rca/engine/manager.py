@@ -13,8 +13,8 @@
 
 Threads of the engine::
 
-    claims   takes rows while a slot is free; woken by nudges, or after
-             three quarters of a second
+    claims   takes rows while a slot is free; woken by nudges, or after a
+             second
     leases   renews what is held, three times in a lease
     slot N   one job at a time, in a process of its own; keeps the limits
     reader   starts the process that reads the sources, and writes what it

@@ -26,7 +26,9 @@ from openstack_rca.analysis import scope
 from openstack_rca.cmd import manage
 from openstack_rca.cmd import status
 from openstack_rca.conf import opts
+from openstack_rca.engine import correlator
 from openstack_rca.engine import local
+from openstack_rca.engine import manager
 from openstack_rca.tests import base
 
 ROOT = pathlib.Path(openstack_rca.__path__[0]).parent
@@ -256,6 +258,17 @@ class TestDocs(base.TestCase):
                   for option in listed if group.name == 'local_cache'}
         self.assertIn(f'({values["max_age"] // 86400} days)', page)
         self.assertIn(f'({values["max_size"] >> 30} GiB)', page)
+
+    def test_times_of_the_engine_are_told(self) -> None:
+        told = pages()
+        self.assertEqual((1.0, 300), (manager._POLL, correlator._BEFORE))
+        for name, text in (
+                ('admin/index', 'Engines look for rows once a second'),
+                ('contributor/architecture', 'looks once a second'),
+                ('install/index', 'without it, within a second'),
+                ('admin/incidents', 'five minutes before its first symptom')):
+            self.assertIn(text, ' '.join(
+                told[f'doc/source/{name}.rst'].split()))
 
     def test_environments_of_tox_exist(self) -> None:
         config = configparser.ConfigParser(interpolation=None)
