@@ -140,7 +140,7 @@ def _scenario(arguments: argparse.Namespace, where: layout.Layout) -> int:
 def _check(arguments: argparse.Namespace, where: layout.Layout) -> int:
     return check.run(
         where, scenarios.choose(arguments.scenarios), rate=arguments.rate,
-        brief=arguments.brief, keep=arguments.keep)
+        brief=arguments.brief, lasts=arguments.lasts, keep=arguments.keep)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -212,6 +212,8 @@ def _parser() -> argparse.ArgumentParser:
     of_load(command)
     command.add_argument('--brief', action='store_true',
                          help='end a fault when it was found')
+    command.add_argument('--lasts', type=float, metavar='SECONDS',
+                         help="of each scenario, instead of its own")
     command.add_argument('--keep', action='store_true',
                          help='leave everything running')
     command.add_argument('scenarios', nargs='*', metavar='SCENARIO')

@@ -258,12 +258,14 @@ class Checker:
     :param where: the cloud's layout
     :param rate: workflows of the load, a minute
     :param brief: end a fault soon after it was found
+    :param lasts: seconds of a scenario, instead of its own
     """
 
     def __init__(self, where: layout.Layout, rate: float = 10.0,
-                 brief: bool = False) -> None:
+                 brief: bool = False, lasts: float | None = None) -> None:
         self._where = where
         self._brief = brief
+        self._lasts = lasts
         self.cloud = clouds.Cloud(where)
         self.product = product.Product(where)
         self.folder = where.folder / 'check'
@@ -344,7 +346,7 @@ class Checker:
         try:
             truth = self._player.play(
                 kind, kind.name, seed=self._number, after=over,
-                enough=enough,
+                enough=enough, lasts=self._lasts,
                 before=player.BEFORE if not self._brief else 10.0)
         except Exception as error:
             # The next scenarios are to be played all the same.
@@ -429,18 +431,20 @@ class Checker:
 
 
 def run(where: layout.Layout, names: Sequence[str], *, rate: float = 10.0,
-        brief: bool = False, keep: bool = False) -> int:
+        brief: bool = False, lasts: float | None = None,
+        keep: bool = False) -> int:
     """Play and judge scenarios, and print the table.
 
     :param where: the cloud's layout
     :param names: of the scenarios
     :param rate: workflows of the load, a minute
     :param brief: end a fault soon after it was found
+    :param lasts: seconds of each scenario, instead of its own
     :param keep: leave everything running
     :returns: the exit status: 0 when all is as it should be
     """
     known = scenarios.library()
-    checker = Checker(where, rate, brief)
+    checker = Checker(where, rate, brief, lasts)
     failed = 0
     try:
         checker.up()
