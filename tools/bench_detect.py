@@ -81,6 +81,7 @@ def judge(folder: pathlib.Path) -> dict[str, Any]:
 def bench_detect(_: pathlib.Path | None) -> list[list[str]]:
     """The default detector on a million events, minute by minute."""
     from openstack_rca import conf
+    from openstack_rca.engine import child
     from openstack_rca.engine import drivers
     from openstack_rca.engine import folder as folders
     from openstack_rca.engine import manager
@@ -95,7 +96,8 @@ def bench_detect(_: pathlib.Path | None) -> list[list[str]]:
         told = json.loads(subprocess.run(
             [sys.executable, __file__, str(place)], check=True,
             stdout=subprocess.PIPE, text=True,
-            env={**os.environ, **manager.THRIFTY}).stdout.splitlines()[-1])
+            env={**os.environ, **child.FEW_HEAPS,
+                 **manager.THRIFTY}).stdout.splitlines()[-1])
     what = (f'{told["events"]:,} events in {told["minutes"]} minutes of log, '
             'one by one')
     return [['detector lstm, scoring',

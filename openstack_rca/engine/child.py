@@ -37,6 +37,10 @@ _MOST = 16 << 20
 #: Seconds from the last word of a process to its end.
 _LAST = 10.0
 
+#: The C library would make a heap for each of a process's threads, and keep
+#: in all of them what is free.
+FEW_HEAPS = {'MALLOC_ARENA_MAX': '2'}
+
 
 class Child:
     """A started process.
@@ -55,7 +59,7 @@ class Child:
         self._process = subprocess.Popen(  # noqa: S603
             [sys.executable, '-m', module, *args], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, bufsize=0,
-            env={**os.environ, **(environment or {})})
+            env={**FEW_HEAPS, **os.environ, **(environment or {})})
         self._garbled = False
         self._rest = b''
         self._lines: list[bytes] = []

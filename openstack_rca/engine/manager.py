@@ -82,8 +82,7 @@ _LOOK_AFTER = 3.0
 _HEALTHY = 300.0
 
 #: Memory of a burst goes back at once: the process that judges stays.
-THRIFTY = {'_RJEM_MALLOC_CONF': 'dirty_decay_ms:0,muzzy_decay_ms:0',
-           'MALLOC_ARENA_MAX': '2'}
+THRIFTY = {'_RJEM_MALLOC_CONF': 'dirty_decay_ms:0,muzzy_decay_ms:0'}
 
 _NONE = object()
 

@@ -13,6 +13,7 @@
 
 from collections.abc import Callable
 import contextlib
+import ctypes
 import pathlib
 import resource
 import sys
@@ -53,6 +54,17 @@ def bound(most: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     with contextlib.suppress(OSError):
         pathlib.Path('/proc/self/oom_score_adj').write_text('500')
+
+
+def give_back() -> None:
+    """Give the memory of what was done back to the system.
+
+    The C library keeps what was freed between two things that stay; so does
+    it in a process that loads models and then waits for days.
+    """
+    # Not every C library can; then it stays.
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def hear(ends: pipe.Pipe,

@@ -47,6 +47,7 @@ from oslo_log import log as logging
 from openstack_rca import conf
 from openstack_rca import exception
 from openstack_rca.engine import drivers
+from openstack_rca.engine import process
 from openstack_rca.knowledge import entries
 from openstack_rca.knowledge import signatures
 from openstack_rca.knowledge import similar
@@ -347,8 +348,11 @@ class Shelf:
                 return
             try:
                 self.refresh()
+                before = self._full
                 if self.catch_up(wait=False):
                     self._problem = None
+                if self._full is not before:
+                    process.give_back()
             except exception.RCAException as error:
                 self._trouble(str(error))
             except Exception:

@@ -273,9 +273,11 @@ def main() -> None:
         except exception.RCAException as error:
             LOG.debug('Not warm: %s', error)
         ends.send({'ready': True})
+        process.give_back()
         while (job := ends.receive()) is not None:
             ends.send(_message(worker, job, lambda progress: ends.send(
                 {'progress': progress})))
+            process.give_back()
     except BrokenPipeError:
         LOG.debug('The engine is gone')
     finally:

@@ -13,6 +13,7 @@
 
 import io
 import json
+import os
 import threading
 from typing import Any
 from unittest import mock
@@ -21,6 +22,29 @@ from openstack_rca.engine import pipe
 from openstack_rca.engine import process
 from openstack_rca.engine import state
 from openstack_rca.tests import base
+
+
+class TestGiveBack(base.TestCase):
+    """What becomes of memory that is free."""
+
+    def _held(self) -> int:
+        with open('/proc/self/statm', encoding='ascii') as told:
+            return int(told.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
+
+    def test_memory_between_what_stays(self) -> None:
+        # Larger than what Python keeps pools of, smaller than what the C
+        # library maps alone.
+        rows = [b'x' * (10_000 + number % 2) for number in range(8000)]
+        kept = rows[-1]
+        full = self._held()
+        rows.clear()
+        process.give_back()
+        self.assertLess(self._held(), full - 60_000_000)
+        self.assertEqual(10_001, len(kept))
+
+    def test_library_that_cannot(self) -> None:
+        with mock.patch('ctypes.CDLL', return_value=object()):
+            process.give_back()
 
 
 class TestHear(base.TestCase):
