@@ -44,6 +44,12 @@ _TICK = datetime.timedelta(microseconds=1)
 #: What was logged in more windows of the hour before the first look is a
 #: habit of this cloud.
 _HABIT = 2
+#: What a process says that was told to end; oslo.service with threads and
+#: with eventlet, cotyledon, uWSGI. Nobody is alarmed by what it says then.
+_ENDS = (r'Graceful shutdown start|[Cc]aught SIGTERM|'
+         r'SIGINT/SIGTERM received')
+#: Seconds in which such a process ends.
+_ENDING = datetime.timedelta(seconds=120)
 #: Records of so long ago tell habits.
 _PAST = datetime.timedelta(hours=1)
 #: A clue of so much weight is an alarm in a warning, too.
@@ -98,14 +104,17 @@ class Alarms:
         """
         if self._habits is None:
             self._habits = self._usual(store)
-        told = store.templates().filter(pl.col('pattern').str.contains(
+        patterns = store.templates()
+        told = patterns.filter(pl.col('pattern').str.contains(
             evidence.TOLD))['template']
+        ends = patterns.filter(pl.col('pattern').str.contains(
+            _ENDS))['template']
         found = []
         while True:
             # What an engine missed is read piece by piece.
             self._pass_over(store, until)
             end = min(until, self._until + _PIECE)
-            found += self._look(store, told, end)
+            found += self._look(store, told, ends, end)
             if end >= until:
                 return found
 
@@ -122,7 +131,7 @@ class Alarms:
             else:
                 piece /= 2
 
-    def _look(self, store: stores.Store, told: pl.Series,
+    def _look(self, store: stores.Store, told: pl.Series, ends: pl.Series,
               until: datetime.datetime) -> list[dict[str, Any]]:
         since = max(self._floor, min(self._until, until) - _LATE)
         self._until = max(self._until, until)
@@ -135,9 +144,10 @@ class Alarms:
         self._seen = rows.select('source', 'offset')
         if fresh.is_empty():
             return []
+        fresh = _ending(fresh, store, ends)
         groups = fresh.sort('timestamp', 'source', 'line').group_by(
             _KEY, maintain_order=True).agg(
-                pl.exclude('timestamp', 'requests').first(),
+                pl.exclude('timestamp', 'requests', 'ends').first(),
                 first=pl.col('timestamp').min(),
                 last=pl.col('timestamp').max(), count=pl.len(),
                 requests=pl.concat([
@@ -147,7 +157,7 @@ class Alarms:
                     pl.col('resources').list.len() <= _FEW).explode()
                 .drop_nulls().unique(maintain_order=True).head(_MOST_KEYS),
                 owners=pl.concat([pl.col('project_id'), pl.col('user_id')])
-                .drop_nulls().unique())
+                .drop_nulls().unique(), ends=pl.col('ends').all())
         groups = groups.sort('level', 'status', descending=True,
                              nulls_last=True).head(_MOST).sort('first')
         found = [self._symptom(row) for row in groups.iter_rows(named=True)]
@@ -213,7 +223,8 @@ class Alarms:
             'requests': row['requests'], 'resources': resources,
             'component': component, 'reasons': reasons,
             'error': severe and not notification, 'text': message[:200],
-            'opens': not habit and (spoken or self._many(row))}
+            'opens': not (habit or row['ends']) and (
+                spoken or self._many(row))}
 
     def _many(self, row: dict[str, Any]) -> bool:
         """Whether enough requests failed that nobody calls an error."""
@@ -224,3 +235,26 @@ class Alarms:
             if moment < row['last'] - _TOGETHER:
                 del failed[request]
         return len(failed) >= _REFUSED or row['count'] >= _REFUSED
+
+
+def _ending(rows: pl.DataFrame, store: stores.Store,
+            ends: pl.Series) -> pl.DataFrame:
+    """Which records are of processes that had been told to end.
+
+    :param rows: records
+    :param store: all events
+    :param ends: templates of what a process says that is told to
+    :returns: the records, with ``ends``
+    """
+    key = ('binary', 'host', 'pid')
+    first, last = rows['timestamp'].min(), rows['timestamp'].max()
+    assert isinstance(first, datetime.datetime)
+    assert isinstance(last, datetime.datetime)
+    told = store.narrow(stores.Query(
+        since=first - _ENDING, until=last)).filter(
+            pl.col('template').is_in(ends.implode())
+            & pl.col('pid').is_not_null()).group_by(key).agg(
+                told=pl.col('timestamp').min()).collect(engine='streaming')
+    return rows.join(told, on=key, how='left', nulls_equal=True).with_columns(
+        ends=(pl.col('timestamp').is_between(
+            'told', pl.col('told') + _ENDING)).fill_null(False)).drop('told')

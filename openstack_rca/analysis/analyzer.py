@@ -41,8 +41,6 @@ from openstack_rca.events import schema
 from openstack_rca.knowledge import signatures
 from openstack_rca.store import base as stores
 
-#: Below this score nobody is named as the cause.
-_LEAST_SCORE = 0.25
 #: What is seen in healthy clouds too, and the score from which it is a cause
 #: all the same.
 _QUIET = frozenset(('silence', 'process replaced', 'slow requests',
@@ -130,13 +128,13 @@ class Analyzer:
         busy = activity.busiest(self._store, scope, self._atlas)
         if not errors and scope.words:
             findings += activity.suspect(self._store, scope, busy)
-        ranked = ranking.rank(findings, scope.services)
+        ranked = self._ranked(findings, scope, question)
         worked = [a.place for a in busy]
         if (scope.requests or scope.resources or not ranked
                 or ranked[0].score < _CLEAR):
             ways = paths.read(self._store, scope, seen)
             findings += paths.findings(self._store, scope, seen, ways)
-            ranked = ranking.rank(findings, scope.services)
+            ranked = self._ranked(findings, scope, question)
             worked = worked or paths.ends(self._store, scope, seen,
                                           self._atlas, ways)
         ranked = [c for c in ranked if c.score >= _LEAST_SHOWN]
@@ -171,6 +169,13 @@ class Analyzer:
         document['finished_at'] = datetime.datetime.now(
             datetime.UTC).isoformat()
         return verify.sound(report.finish(document))
+
+    @staticmethod
+    def _ranked(findings: list[ranking.Finding], scope: scopes.Scope,
+                question: scopes.Question) -> list[ranking.Candidate]:
+        """Who is to blame, the likeliest first."""
+        return ranking.aside(ranking.rank(findings, scope.services),
+                             question.own, question.elsewhere)
 
     @staticmethod
     def _templates(seen: gathering.Evidence) -> dict[int, str]:
@@ -246,7 +251,7 @@ class Analyzer:
     @staticmethod
     def _verdict(ranked: list[ranking.Candidate],
                  levels: dict[str, int], events: int) -> str:
-        if ranked and ranked[0].score >= _LEAST_SCORE and (
+        if ranked and ranked[0].score >= ranking.LEAST and (
                 ranked[0].score >= _LEAST_QUIETLY
                 or any(f.clue not in _QUIET for f in ranked[0].findings)):
             return 'cause_found'

@@ -19,6 +19,7 @@ is explained away by a cause: a reason that a fault behind the component would
 produce as well counts less the surer that fault is.
 """
 
+from collections.abc import Container
 from collections.abc import Iterable
 import dataclasses
 import datetime
@@ -40,6 +41,10 @@ _RELATED = 1.35
 _TOPIC = 1.08
 #: The component that the first error record speaks of.
 _FIRST = 1.25
+#: What is the cause of another incident, beside the cause of this one.
+_ELSEWHERE = 0.5
+#: Below this score nobody is named as the cause.
+LEAST = 0.25
 #: Weights never make certain.
 _CERTAIN = 0.97
 
@@ -207,9 +212,33 @@ def rank(findings: list[Finding],
             score *= _FIRST
         group.sort(key=lambda f: -f.strength())
         ranked.append(Candidate(name, group, min(_CERTAIN, score), score))
-    ranked.sort(key=lambda c: (-c.order, c.since or datetime.datetime.max,
-                               c.component))
-    return ranked
+    return _sorted(ranked)
+
+
+def aside(ranked: list[Candidate], own: str,
+          elsewhere: Container[tuple[str, str]]) -> list[Candidate]:
+    """Have the causes of other incidents stand behind an incident's own.
+
+    Two faults at a time are in one time of the logs.
+
+    :param ranked: candidates; changed in place
+    :param own: the component that the incident's own symptoms blame
+    :param elsewhere: component and category of the others' causes
+    :returns: candidates, the likeliest first
+    """
+    mine = next((c for c in ranked if c.component == own), None)
+    if mine is not None and mine.score >= LEAST:
+        for one in ranked:
+            if one is not mine and (one.component,
+                                    one.category) in elsewhere:
+                one.score = min(one.score, _ELSEWHERE * mine.score)
+                one.order = min(one.order, _ELSEWHERE * mine.order)
+    return _sorted(ranked)
+
+
+def _sorted(ranked: list[Candidate]) -> list[Candidate]:
+    return sorted(ranked, key=lambda c: (
+        -c.order, c.since or datetime.datetime.max, c.component))
 
 
 def confidence(ranked: list[Candidate], index: int) -> float:

@@ -82,6 +82,9 @@ class Question:
     :param servers: UUIDs or names of servers that it is about
     :param services: projects or binaries that it is about
     :param mode: ``fast`` or ``full``
+    :param own: the component that is blamed for the incident in question
+    :param elsewhere: component and category of the causes of other incidents
+        of that time
     """
 
     issue: str = ''
@@ -91,6 +94,8 @@ class Question:
     servers: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
     mode: str = 'fast'
+    own: str = ''
+    elsewhere: tuple[tuple[str, str], ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

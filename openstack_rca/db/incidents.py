@@ -383,7 +383,8 @@ def _found(connection: sa.Connection, row: sa.RowMapping,
         table.c.origin == 'engine', table.c.merged_into.is_(None),
         table.c.first_seen <= row['last_seen'] + _TOGETHER,
         table.c.last_seen >= row['first_seen'] - _TOGETHER,
-        table.c.component == first['component'])).scalar_one()
+        table.c.component == first['component'],
+        table.c.category == first['category'])).scalar_one()
     own = next((h for h in found if h['component'] == lead['component']),
                None)
     return own if taken and own else first

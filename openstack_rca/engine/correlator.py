@@ -505,6 +505,18 @@ class _Round:
                 begin = max(begin, past['last_seen'] + _TICK)
         return begin
 
+    def _apart(self, name: str) -> dict[str, Any]:
+        """Who is blamed for an incident, and who for others meanwhile."""
+        own = self._active[name]['state'].get('lead')
+        if not own or not own['named']:
+            return {}
+        leads = [self._lead(other) for other in self._active
+                 if other != name and self._status(other) in (
+                     incidents.OPEN, incidents.ACKNOWLEDGED)]
+        return {'own': own['component'], 'elsewhere': [
+            [lead['component'], lead['category']] for lead in leads
+            if _sure(lead) and lead['component'] != own['component']]}
+
     def _analyse(self, name: str) -> None:
         """Ask what the cause of an incident is."""
         row = self._active[name]
@@ -528,7 +540,7 @@ class _Round:
             'until': (row['last_seen'] + self._window).isoformat()
             + '+00:00',
             'request_ids': state.get('requests', [])[:10],
-            'servers': [], 'services': [],
+            'servers': [], 'services': [], **self._apart(name),
             'mode': conf.CONF.incidents.mode})
         self._book.change(name, False, state=state)
 

@@ -134,7 +134,10 @@ class Worker:
                 request_ids=tuple(request.get('request_ids') or ()),
                 servers=tuple(request.get('servers') or ()),
                 services=tuple(request.get('services') or ()),
-                mode=request.get('mode') or 'fast'), active),
+                mode=request.get('mode') or 'fast',
+                own=request.get('own') or '',
+                elsewhere=tuple(map(tuple, request.get('elsewhere') or ()))),
+                active),
                 separators=(',', ':'))
         if kind == 'events':
             limit = min(request.get('limit') or MOST_EVENTS, MOST_EVENTS)

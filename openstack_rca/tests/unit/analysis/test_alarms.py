@@ -162,6 +162,32 @@ class TestAlarms(AlarmsTestCase):
         self.assertEqual(('rabbitmq', True), (
             found['reasons'][0]['component'], found['opens']))
 
+    def test_a_process_that_was_told_to_end(self) -> None:
+        made = alarms.Alarms(at(0))
+        store = self.store(
+            lines([5], 'Graceful shutdown start'),
+            lines([6], 'Dynamic interval looping call failed', 'ERROR'))
+        found, = made.look(store, at(7))
+        self.assertFalse(found['opens'])
+        self.assertEqual('level', found['sign'])
+        # A process that came after it, and one before it was told so.
+        store = self.store(lines([8], FIRE, 'ERROR').replace(' 100 ', ' 101 '))
+        self.assertEqual([True], [s['opens'] for s in made.look(
+            store, at(9))])
+        store = self.store(lines([4], 'All is lost', 'ERROR'))
+        self.assertEqual([True], [s['opens'] for s in made.look(
+            store, at(9))])
+        # Both at once: one of them was not told.
+        store = self.store(lines([10], 'Woe', 'ERROR'),
+                           lines([11], 'Woe', 'ERROR').replace(
+                               ' 100 ', ' 101 '))
+        self.assertEqual([True], [s['opens'] for s in made.look(
+            store, at(12))])
+        # It does not end.
+        store = self.store(lines([300], 'It hangs', 'ERROR'))
+        self.assertEqual([True], [s['opens'] for s in made.look(
+            store, at(301))])
+
     def test_owners_hold_nothing_together(self) -> None:
         project, server = 'c' * 32, '0b7dd6a8-4d4c-4e40-8f0b-9f4f2c1f6e11'
         line = (f'{at(5):%Y-%m-%d %H:%M:%S}.000 100 ERROR '

@@ -47,6 +47,29 @@ class RankingTestCase(base.TestCase):
             finding('placement', 0.3, second=1),
             finding('glance', 0.8, second=1)))
 
+    def test_causes_of_other_incidents(self) -> None:
+        found = [finding('glance', 0.9, second=1),
+                 finding('cinder-volume', 0.5, second=2)]
+        kind = found[0].category
+        for own, elsewhere, first in (
+                ('cinder-volume', [('glance', kind)], 'cinder-volume'),
+                # Another fault of it than that of the other incident.
+                ('cinder-volume', [('glance', 'none')], 'glance'),
+                ('cinder-volume', [], 'glance'),
+                ('', [('glance', kind)], 'glance'),
+                # Nothing speaks for what its symptoms blamed.
+                ('placement', [('glance', kind)], 'glance'),
+                ('glance', [('glance', kind)], 'glance')):
+            with self.subTest(own=own, elsewhere=elsewhere):
+                ranked = ranking.aside(ranking.rank(found), own, elsewhere)
+                self.assertEqual(first, ranked[0].component)
+                self.assertEqual(2, len(ranked))
+                self.assertGreaterEqual(ranked[0].score, ranked[1].score)
+        weak = [found[0], finding('cinder-volume', 0.1, second=2)]
+        self.assertEqual('glance', ranking.aside(
+            ranking.rank(weak), 'cinder-volume',
+            [('glance', kind)])[0].component)
+
     def test_equal_lines_are_one_reason(self) -> None:
         one = ranking.rank([finding('glance', 0.5)])
         many = ranking.rank([finding('glance', 0.5) for _ in range(1000)])

@@ -575,6 +575,40 @@ class CorrelatorSuite(suite.DatabaseTestCase):
         self.assertEqual(['rabbitmq', 'storage'],
                          [row['component'] for row in self.all()])
 
+    def test_another_kind_of_fault_of_the_same_part(self) -> None:
+        """What stopped it and what it does since are not one fault."""
+        self.tell(symptom(0, 'nova-conductor', BUS),
+                  symptom(1, 'nova-compute', DISK, host='cmp3'))
+        self.wait(5)
+        for category in ('process_down', 'authentication'):
+            self.answer('rabbitmq', hypotheses=[
+                {'component': name, 'category': category, 'host': None,
+                 'confidence': 0.9, 'cause': f'{name} is broken'}
+                for name in ('rabbitmq', 'storage')])
+        self.assertEqual(
+            {('rabbitmq', 'process_down'), ('rabbitmq', 'authentication')},
+            {(row['component'], row['category']) for row in self.all()})
+
+    def test_an_analysis_knows_of_the_others(self) -> None:
+        self.tell(symptom(0, 'nova-conductor', BUS),
+                  symptom(1, 'nova-compute', DISK, host='cmp3'))
+        self.wait(5)
+        told = {}
+        while found := jobs.claim('worker', 60, 1, 3):
+            told[found[0].request.get('own')] = found[0].request.get(
+                'elsewhere')
+        self.assertEqual({
+            'rabbitmq': [['storage', 'storage']],
+            'storage': [['rabbitmq', 'messaging']]}, told)
+
+    def test_an_analysis_of_what_names_no_fault(self) -> None:
+        self.tell(symptom(0, 'placement-api', plain('placement')))
+        self.tell(symptom(1, 'nova-compute', DISK, host='cmp3'))
+        self.wait(5)
+        told = [item.request.get('own') for item in (
+            jobs.claim('worker', 60, 1, 3) + jobs.claim('worker', 60, 1, 3))]
+        self.assertEqual({None, 'storage'}, set(told))
+
     # Others
 
     def test_only_learned(self) -> None:

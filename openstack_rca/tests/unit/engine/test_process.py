@@ -43,7 +43,8 @@ class TestGiveBack(base.TestCase):
         self.assertEqual(10_001, len(kept))
 
     def test_library_that_cannot(self) -> None:
-        with mock.patch('ctypes.CDLL', return_value=object()):
+        with mock.patch('ctypes.CDLL', autospec=True) as loaded:
+            loaded.return_value = object()
             process.give_back()
 
 
