@@ -20,9 +20,9 @@ import pkgutil
 from tools.cloud import layout
 from tools.cloud.scenarios import base
 
-# What shows within ten minutes that the whole works: a fault of a server of
-# the infrastructure, of an API, of an agent, and one that no process has.
-SMOKE = ('glance_stopped', 'volume_killed', 'rabbitmq_stopped')
+# What shows within ten minutes that the whole works: an API that is gone, a
+# folder that is, and a database in which rows are locked.
+SMOKE = ('glance_stopped', 'storage_gone', 'rows_locked')
 
 
 def library() -> dict[str, type[base.Scenario]]:
