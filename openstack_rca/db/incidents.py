@@ -64,7 +64,19 @@ _MOST_KEYS = 2000
 #: What one analysis looks at, before and after the symptoms.
 _TOGETHER = datetime.timedelta(minutes=5)
 
+#: As what a part that is gone is told, by it and by others.
+_GONE = ('process_down', 'hang', 'connectivity', 'network', 'messaging',
+         'database', 'unknown')
+
 _T = TypeVar('_T')
+
+
+def alike(category: str) -> tuple[str, ...]:
+    """The categories as which one fault of a part may be told.
+
+    A part whose credentials are refused is not the one that is gone.
+    """
+    return _GONE if category in _GONE else (category, 'unknown')
 
 
 class Book:
@@ -134,6 +146,20 @@ class Book:
                 table.c.project_id == self._project_id,
                 table.c.merged_into.is_(None), table.c.last_seen >= since,
                 table.c.last_seen < until)).mappings()]
+
+    def heard(self, sign: str, since: datetime.datetime,
+              until: datetime.datetime) -> bool:
+        """Whether a symptom of no incident was seen in a time.
+
+        :param sign: of the symptom
+        :param since: its begin
+        :param until: its end
+        """
+        table = models.SYMPTOMS
+        return self._connection.execute(sa.select(table.c.id).where(
+            table.c.sign == sign, table.c.incident_id.is_(None),
+            table.c.since >= since, table.c.since <= until).limit(1)
+            ).first() is not None
 
     def known(self, keys: Collection[str]) -> dict[str, set[str]]:
         """Incidents by the keys that they are known by."""
@@ -384,7 +410,7 @@ def _found(connection: sa.Connection, row: sa.RowMapping,
         table.c.first_seen <= row['last_seen'] + _TOGETHER,
         table.c.last_seen >= row['first_seen'] - _TOGETHER,
         table.c.component == first['component'],
-        table.c.category == first['category'])).scalar_one()
+        table.c.category.in_(alike(first['category'])))).scalar_one()
     own = next((h for h in found if h['component'] == lead['component']),
                None)
     return own if taken and own else first

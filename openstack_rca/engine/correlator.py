@@ -68,8 +68,13 @@ _LOCAL = frozenset(('process_down', 'hang', 'storage'))
 _SPREADS = frozenset(('hang', 'connectivity', 'network', 'messaging',
                       'database', 'unknown'))
 #: Symptoms of those who learned what is usual say that something is wrong,
-#: and not what.
+#: and not what. One odd minute is nobody's concern: they have to be so much
+#: worse than what is alarmed at all, or to come again after the longest time
+#: that one window tells of, and not long after that.
 _LEARNED = 'model'
+_CLEAR = 0.5
+_WINDOW = datetime.timedelta(seconds=60)
+_LASTING = datetime.timedelta(minutes=5)
 
 SEVERITIES = ('low', 'medium', 'high', 'critical')
 #: What the whole cloud needs.
@@ -184,12 +189,20 @@ class _Round:
             for name in near:
                 if fits(name, symptom):
                     return name
-        if not symptom.get('opens') and not (
-                symptom['sign'] == _LEARNED and not near):
+        if not symptom.get('opens') and (
+                near or not self._lasts(symptom)):
             # What is only unusual belongs to what goes wrong meanwhile.
             usual = not symptom.get('reasons')
             return near[0] if usual and len(near) == 1 else None
         return self._reopened(symptom, known) or self._open(symptom)
+
+    def _lasts(self, symptom: dict[str, Any]) -> bool:
+        """Whether what nobody speaks of is more than an odd minute."""
+        if symptom['sign'] != _LEARNED:
+            return False
+        since = _moment(symptom['since'])
+        return symptom['score'] >= _CLEAR or self._book.heard(
+            _LEARNED, since - _LASTING, since - _WINDOW)
 
     def _status(self, name: str) -> str:
         row = self._active.get(name)
@@ -514,8 +527,9 @@ class _Round:
                  if other != name and self._status(other) in (
                      incidents.OPEN, incidents.ACKNOWLEDGED)]
         return {'own': own['component'], 'elsewhere': [
-            [lead['component'], lead['category']] for lead in leads
-            if _sure(lead) and lead['component'] != own['component']]}
+            [lead['component'], category] for lead in leads
+            if _sure(lead) and lead['component'] != own['component']
+            for category in incidents.alike(lead['category'])]}
 
     def _analyse(self, name: str) -> None:
         """Ask what the cause of an incident is."""

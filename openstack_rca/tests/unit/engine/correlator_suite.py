@@ -577,10 +577,12 @@ class CorrelatorSuite(suite.DatabaseTestCase):
 
     def test_another_kind_of_fault_of_the_same_part(self) -> None:
         """What stopped it and what it does since are not one fault."""
-        self.tell(symptom(0, 'nova-conductor', BUS),
-                  symptom(1, 'nova-compute', DISK, host='cmp3'))
-        self.wait(5)
-        for category in ('process_down', 'authentication'):
+        for found, category in (
+                (symptom(0, 'nova-conductor', BUS), 'process_down'),
+                (symptom(20, 'nova-compute', DISK, host='cmp3'),
+                 'authentication')):
+            self.tell(found)
+            self.wait(5)
             self.answer('rabbitmq', hypotheses=[
                 {'component': name, 'category': category, 'host': None,
                  'confidence': 0.9, 'cause': f'{name} is broken'}
@@ -598,8 +600,10 @@ class CorrelatorSuite(suite.DatabaseTestCase):
             told[found[0].request.get('own')] = found[0].request.get(
                 'elsewhere')
         self.assertEqual({
-            'rabbitmq': [['storage', 'storage']],
-            'storage': [['rabbitmq', 'messaging']]}, told)
+            'rabbitmq': [['storage', 'storage'], ['storage', 'unknown']],
+            'storage': [['rabbitmq', category] for category in (
+                'process_down', 'hang', 'connectivity', 'network',
+                'messaging', 'database', 'unknown')]}, told)
 
     def test_an_analysis_of_what_names_no_fault(self) -> None:
         self.tell(symptom(0, 'placement-api', plain('placement')))
@@ -621,6 +625,26 @@ class CorrelatorSuite(suite.DatabaseTestCase):
         self.tell(learned(20))
         self.tell(learned(30, 'nova-api'))
         self.assertEqual(3, self.one()['symptoms'])
+
+    def test_one_odd_minute(self) -> None:
+        self.tell(learned(0, score=0.4))
+        # Windows overlap: this is of the same minute.
+        self.tell(learned(50, 'nova-api', score=0.4))
+        self.assertEqual([], self.all())
+        # What is only unusual, of one that learned nothing.
+        self.tell(learned(100, score=0.9, sign='burst', detector='novelty'))
+        self.assertEqual([], self.all())
+        # Long after that it is another one.
+        self.tell(learned(600, score=0.4))
+        self.assertEqual([], self.all())
+
+    def test_odd_minutes_in_a_row(self) -> None:
+        self.tell(learned(0, score=0.4))
+        self.tell(learned(70, 'nova-api', score=0.4))
+        self.assertEqual(('open', 1), (
+            self.one()['status'], self.one()['symptoms']))
+        self.tell(learned(80, score=0.4))
+        self.assertEqual(2, self.one()['symptoms'])
 
     def test_learned_beside_an_incident(self) -> None:
         self.tell(symptom(0, 'nova-conductor', BUS))
