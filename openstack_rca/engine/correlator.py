@@ -68,12 +68,11 @@ _LOCAL = frozenset(('process_down', 'hang', 'storage'))
 _SPREADS = frozenset(('hang', 'connectivity', 'network', 'messaging',
                       'database', 'unknown'))
 #: Symptoms of those who learned what is usual say that something is wrong,
-#: and not what. One odd minute is nobody's concern: they have to be so much
-#: worse than what is alarmed at all, or to come again after the longest time
-#: that one window tells of, and not long after that.
+#: and not what. One odd minute is nobody's concern: they have to come again
+#: after the time that all windows of a minute tell of which have it in them,
+#: and not long after that.
 _LEARNED = 'model'
-_CLEAR = 0.5
-_WINDOW = datetime.timedelta(seconds=60)
+_WINDOWS = datetime.timedelta(seconds=120)
 _LASTING = datetime.timedelta(minutes=5)
 
 SEVERITIES = ('low', 'medium', 'high', 'critical')
@@ -201,8 +200,7 @@ class _Round:
         if symptom['sign'] != _LEARNED:
             return False
         since = _moment(symptom['since'])
-        return symptom['score'] >= _CLEAR or self._book.heard(
-            _LEARNED, since - _LASTING, since - _WINDOW)
+        return self._book.heard(_LEARNED, since - _LASTING, since - _WINDOWS)
 
     def _status(self, name: str) -> str:
         row = self._active.get(name)

@@ -42,7 +42,9 @@ _KNOWN = 10
 #: many at most.
 _LEAST_NORMAL = 10
 _LATELY = 120
-#: After which time it learns anew, and tries again where it could not.
+#: After which time it learns anew, and tries again where it could not. Ten
+#: minutes show little of what is normal: as long as it has learned from less
+#: than it may, it does so again after as many minutes.
 _AGAIN = datetime.timedelta(hours=6)
 _RETRY = MINUTE
 #: Share of normal windows that may be alarmed: these overlap, so that one
@@ -66,6 +68,8 @@ class Learned:
         #: Whether it was trained on this cloud; None before anybody looked.
         self._at_home: bool | None = None
         self._settled: datetime.datetime | None = None
+        #: After which time it has to learn that anew.
+        self._holds = _AGAIN
         self._tried: datetime.datetime | None = None
 
     def _load(self) -> detectors.LearnedDetector:
@@ -100,7 +104,7 @@ class Learned:
         if self._at_home:
             return True
         until = end - self.window
-        if (self._settled is None or until - self._settled >= _AGAIN) and (
+        if (self._settled is None or until - self._settled >= self._holds) and (
                 self._tried is None or until - self._tried >= _RETRY):
             self._tried = until
             self._settle(store, until)
@@ -126,6 +130,8 @@ class Learned:
             return
         self._detector = fresh
         self._settled = until
+        self._holds = (_AGAIN if len(quiet) >= _LATELY / 2
+                       else len(quiet) * MINUTE)
         LOG.info('The model %s/%s has learned what is normal here, from %d '
                  'quiet minutes before %s', self.name, self.version,
                  len(quiet), until)

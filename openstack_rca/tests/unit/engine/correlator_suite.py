@@ -616,6 +616,8 @@ class CorrelatorSuite(suite.DatabaseTestCase):
     # Others
 
     def test_only_learned(self) -> None:
+        self.tell(learned(-130))
+        self.assertEqual([], self.all())
         self.tell(learned(0))
         made = self.one()
         self.assertEqual(('open', None, 'unknown', 'it is unusual', 1),
@@ -627,23 +629,23 @@ class CorrelatorSuite(suite.DatabaseTestCase):
         self.assertEqual(3, self.one()['symptoms'])
 
     def test_one_odd_minute(self) -> None:
-        self.tell(learned(0, score=0.4))
+        self.tell(learned(0))
         # Windows overlap: this is of the same minute.
-        self.tell(learned(50, 'nova-api', score=0.4))
+        self.tell(learned(50, 'nova-api'), learned(110, 'nova-api'))
         self.assertEqual([], self.all())
         # What is only unusual, of one that learned nothing.
         self.tell(learned(100, score=0.9, sign='burst', detector='novelty'))
         self.assertEqual([], self.all())
         # Long after that it is another one.
-        self.tell(learned(600, score=0.4))
+        self.tell(learned(600))
         self.assertEqual([], self.all())
 
     def test_odd_minutes_in_a_row(self) -> None:
-        self.tell(learned(0, score=0.4))
-        self.tell(learned(70, 'nova-api', score=0.4))
+        self.tell(learned(0))
+        self.tell(learned(130, 'nova-api'))
         self.assertEqual(('open', 1), (
             self.one()['status'], self.one()['symptoms']))
-        self.tell(learned(80, score=0.4))
+        self.tell(learned(140))
         self.assertEqual(2, self.one()['symptoms'])
 
     def test_learned_beside_an_incident(self) -> None:

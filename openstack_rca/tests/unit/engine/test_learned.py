@@ -158,15 +158,20 @@ class TestLearned(LearnedCase):
         self.assertEqual(
             at(590), one._detector.normal[-1].query.until)  # type: ignore
         before = one._detector
-        self.assertTrue(one.prepare(store, at(650 + 6 * 3600 - 1)))
+        # Ten minutes are little: it learns from twice as many when there are.
+        self.assertTrue(one.prepare(store, at(650 + 599)))
         self.assertIs(before, one._detector)
+        self.assertTrue(one.prepare(store, at(650 + 600)))
+        self.assertIn('learned what is normal here, from 20', self.log.output)
 
     def test_it_settles_again(self) -> None:
-        store = self.store(lines(range(0, 7 * 3600, 30)))
+        store = self.store(lines(range(0, 9 * 3600, 30)))
         one = self.learned(2000, Strange)
-        self.assertTrue(one.prepare(store, at(900)))
+        self.assertTrue(one.prepare(store, at(7200)))
         first = one._detector
-        self.assertTrue(one.prepare(store, at(900 + 6 * 3600)))
+        self.assertTrue(one.prepare(store, at(7200 + 6 * 3600 - 1)))
+        self.assertIs(first, one._detector)
+        self.assertTrue(one.prepare(store, at(7200 + 6 * 3600)))
         self.assertIsNot(first, one._detector)
         self.assertEqual(120, len(
             one._detector.normal))  # type: ignore[attr-defined]
