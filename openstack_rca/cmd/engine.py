@@ -11,29 +11,26 @@
 # under the License.
 """``openstack-rca-engine``: answers what users of the API ask."""
 
-from oslo_service import backend
+from openstack_rca import threads  # noqa: F401
 
-# Before anything imports oslo_messaging, which makes the choice otherwise.
-backend.register_backend_default_hook(
-    lambda: backend.BackendType.THREADING)
+# isort: split
+import sys
 
-import sys  # noqa: E402
+from oslo_log import log as logging
+from oslo_reports import guru_meditation_report as gmr
+from oslo_reports import opts as gmr_opts
+from oslo_service import service
 
-from oslo_log import log as logging  # noqa: E402
-from oslo_reports import guru_meditation_report as gmr  # noqa: E402
-from oslo_reports import opts as gmr_opts  # noqa: E402
-from oslo_service import service  # noqa: E402
-
-from openstack_rca import conf  # noqa: E402
-from openstack_rca import exception  # noqa: E402
-from openstack_rca import rpc  # noqa: E402
-from openstack_rca import version  # noqa: E402
-from openstack_rca.engine import bus  # noqa: E402
-from openstack_rca.engine import drivers  # noqa: E402
-from openstack_rca.engine import meditation  # noqa: E402
-from openstack_rca.engine import publisher  # noqa: E402
-from openstack_rca.engine import service as engine_service  # noqa: E402
-from openstack_rca.engine import state  # noqa: E402
+from openstack_rca import conf
+from openstack_rca import exception
+from openstack_rca import rpc
+from openstack_rca import version
+from openstack_rca.engine import bus
+from openstack_rca.engine import drivers
+from openstack_rca.engine import meditation
+from openstack_rca.engine import publisher
+from openstack_rca.engine import service as engine_service
+from openstack_rca.engine import state
 
 
 def check() -> None:

@@ -104,7 +104,8 @@ class Learned:
         if self._at_home:
             return True
         until = end - self.window
-        if (self._settled is None or until - self._settled >= self._holds) and (
+        if (self._settled is None
+                or until - self._settled >= self._holds) and (
                 self._tried is None or until - self._tried >= _RETRY):
             self._tried = until
             self._settle(store, until)

@@ -20,6 +20,9 @@ is the commit, as everywhere. What came twice is known by its id for a day;
 the ids are in the lines, so that they outlive this process with them.
 """
 
+from openstack_rca import threads  # noqa: F401
+
+# isort: split
 import collections
 from collections.abc import Iterable
 import dataclasses

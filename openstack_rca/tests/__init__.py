@@ -11,8 +11,4 @@
 # under the License.
 """Tests. Like every program of the project, they choose threads first."""
 
-from oslo_service import backend
-
-# Before anything imports oslo_messaging, which makes the choice otherwise.
-backend.register_backend_default_hook(
-    lambda: backend.BackendType.THREADING)
+from openstack_rca import threads  # noqa: F401

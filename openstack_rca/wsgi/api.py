@@ -11,21 +11,18 @@
 # under the License.
 """What a WSGI server loads: ``openstack_rca.wsgi.api:application``."""
 
+from openstack_rca import threads  # noqa: F401
+
+# isort: split
 import os
 import sys
 
-from oslo_service import backend
+from oslo_log import log as logging
 
-# Before anything imports oslo.messaging, which would choose eventlet.
-backend.register_backend_default_hook(
-    lambda: backend.BackendType.THREADING)
-
-from oslo_log import log as logging  # noqa: E402
-
-from openstack_rca import conf  # noqa: E402
-from openstack_rca import exception  # noqa: E402
-from openstack_rca.api import app  # noqa: E402
-from openstack_rca.api import middleware  # noqa: E402
+from openstack_rca import conf
+from openstack_rca import exception
+from openstack_rca.api import app
+from openstack_rca.api import middleware
 
 
 def _application() -> middleware.Application:
