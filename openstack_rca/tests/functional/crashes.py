@@ -42,6 +42,8 @@ from openstack_rca.tests.functional.servers import service
 _NUMBER = re.compile(r'step (\d+) of the work')
 #: Seconds between two writes.
 _TICK = 0.02
+#: Rotated files that are kept.
+_OLDER = 40
 #: One line in so many is an error.
 _ERRORS = 500
 #: Seconds in which what is left has to be stored.
@@ -116,8 +118,12 @@ class _Services(threading.Thread):
 
     @staticmethod
     def _rotate(path: pathlib.Path) -> None:
-        """As logrotate does, with three older files."""
-        for number in (2, 1):
+        """As logrotate does, with many older files.
+
+        What is deleted before an engine lives for long enough to read it is
+        lost, and no engine can help that.
+        """
+        for number in range(_OLDER - 1, 0, -1):
             older = path.with_name(f'{path.name}.{number}')
             with contextlib.suppress(FileNotFoundError):
                 older.rename(path.with_name(f'{path.name}.{number + 1}'))
