@@ -30,6 +30,7 @@ for kind in unit functional; do
     record=$venv/stestr-$kind
     rm -rf "$record"
     mkdir -p "$record"
+    python tools/slow_tests.py "$record"
     ran=0
     stestr --repo-url "$record" --test-path "./$path" run "$@" || ran=1
     if ! read -r p f s < <(

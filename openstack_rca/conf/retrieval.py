@@ -34,7 +34,8 @@ Possible values:
 
 * ``hybrid``: words and meaning together.
 * ``faiss``: meaning alone.
-* ``bm25``: words alone. Nothing is embedded.
+* ``bm25``: words alone. Nothing is embedded: analyses in mode ``full`` compare
+  what was asked with what was logged by words alone, too.
 * The name of any other driver that is installed.
 """),
     cfg.StrOpt(

@@ -59,6 +59,14 @@ class RCACommand(command.Command):
     # password: the login waits until :meth:`client` needs it.
     auth_required = False
 
+    def get_epilog(self) -> str:
+        """Say whose command this is, see cliff.
+
+        cliff would look for it in the metadata of all that is installed,
+        whether help is asked for or not.
+        """
+        return 'This command is provided by the openstack_rca plugin.'
+
     def run(self, parsed_args: argparse.Namespace) -> int:
         """Run the command, see cliff.
 

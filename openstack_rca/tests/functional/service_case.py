@@ -35,6 +35,10 @@ PATIENCE = 120
 
 ISSUE = 'server web-3 went to ERROR'
 
+# What an engine looks and searches with, without torch: to load that takes
+# each of its processes longer than most tests.
+LEAN = {'detectors': {'enabled': 'novelty'}, 'retrieval': {'driver': 'bm25'}}
+
 _T = TypeVar('_T')
 
 
@@ -53,7 +57,8 @@ class ServiceCase(base.TestCase):
 
     def own_service(self, logs: pathlib.Path = service.LOGS,
                     connection: str | None = None, engines: int = 1,
-                    **options: dict[str, Any]) -> service.Service:
+                    learned: bool = False, **options: dict[str, Any]
+                    ) -> service.Service:
         """Use a deployment of the test's own, on SQLite and without a bus.
 
         Its engines have one worker, so that it is known which process has
@@ -62,6 +67,8 @@ class ServiceCase(base.TestCase):
         :param logs: what its engines read
         :param connection: URL of another database
         :param engines: how many of them
+        :param learned: whether they use learned models and the meaning of
+            texts, as those of the shared deployment and of operators do
         :param options: more options, by group
         """
         for kind in (wsgi.UWSGI, keystone.Keystone):
@@ -69,7 +76,10 @@ class ServiceCase(base.TestCase):
         cloud = shared.keystone(self)
         folder = self.tmp / 'service'
         folder.mkdir()
-        told = {'engine': {'lease': 6, 'workers': 1}}
+        told: dict[str, dict[str, Any]] = {
+            'engine': {'lease': 6, 'workers': 1}}
+        if not learned:
+            told |= {group: {**values} for group, values in LEAN.items()}
         for group, values in options.items():
             told.setdefault(group, {}).update(values)
         made = service.Service(
@@ -91,10 +101,13 @@ class ServiceCase(base.TestCase):
         :param function: returns something true then
         """
         deadline = time.monotonic() + PATIENCE
+        pause = 0.05
         while not (found := function()):
             if time.monotonic() > deadline:
                 self.fail(f'It did not happen: {what}')
-            time.sleep(0.1)
+            time.sleep(pause)
+            # Whoever asks all the time keeps others from their work.
+            pause = min(1.2 * pause, 0.3)
         return found
 
     def no_traceback(self, text: str) -> None:

@@ -13,6 +13,7 @@
 
 from openstack_rca import exception
 from openstack_rca.db import api
+from openstack_rca.db import models
 from openstack_rca.db import session
 from openstack_rca.tests.functional.servers import base as servers
 from openstack_rca.tests.functional.servers import shared
@@ -24,20 +25,54 @@ from openstack_rca.tests.unit.db import suite
 from openstack_rca.tests.unit.db import symptoms_suite
 from openstack_rca.tests.unit.engine import correlator_suite
 
+#: The database of each server that has our tables and no row: most tests
+#: take less time than to make the tables.
+_READY: dict[servers.Database, str] = {}
+
 
 class _OnServer(suite.DatabaseTestCase):
-    """A test with a database of its own on a real server."""
+    """A test with a database on a real server that nobody else has.
+
+    :cvar CHANGES_TABLES: whether the database is of no use to the next test
+    """
+
+    CHANGES_TABLES = False
 
     def _server(self) -> servers.Database:
         raise NotImplementedError
 
+    def setUp(self) -> None:
+        self._spoilt = self.CHANGES_TABLES
+        # A test that fails may have left anything behind.
+        self.addOnException(self._spoil)
+        super().setUp()
+        self.addCleanup(self._empty)
+
+    def _spoil(self, _error: object) -> None:
+        self._spoilt = True
+
     def url(self) -> str:
         server = self._server()
-        url = server.create_database()
-        self.addCleanup(server.drop_database, url)
-        # Before the database is dropped.
+        url = None if self.CHANGES_TABLES else _READY.pop(server, None)
+        if url is None:
+            url = server.create_database()
+        self.addCleanup(self._give_back, server, url)
+        # Before that: nobody may be in it.
         self.addCleanup(session.dispose)
         return url
+
+    def _empty(self) -> None:
+        if not self._spoilt:
+            with session.writer() as connection:
+                for table in reversed(models.METADATA.sorted_tables):
+                    connection.execute(table.delete())
+
+    def _give_back(self, server: servers.Database, url: str) -> None:
+        """Keep the database for the next test."""
+        if self._spoilt:
+            server.drop_database(url)
+        else:
+            _READY[server] = url
 
 
 class _OnMariaDB(_OnServer):
@@ -80,6 +115,8 @@ class _Suites:
                                  api.analysis_get(suite.MINE, found)['status'])
 
         def test_wrong_database(self) -> None:
+            # The right one is configured no more once this has ended.
+            self._spoilt = True
             for old, new in (('/rca_', '/missing_'),
                              ('//rca', '//nobody:password')):
                 session.dispose()
@@ -88,7 +125,7 @@ class _Suites:
                 self.config('database', connection=url.replace(old, new))
                 self._told()
                 self.conf.clear_override('connection', group='database')
-                self.config('database', connection=self.url())
+                self.config('database', connection=url)
 
 
 class TestMariaDB(_OnMariaDB, _Suites.Server):
@@ -148,7 +185,7 @@ class TestMariaDBOutbox(_OnMariaDB, outbox_suite.OutboxSuite):
 
 
 class TestMariaDBMigration(_OnMariaDB, suite.MigrationSuite):
-    pass
+    CHANGES_TABLES = True
 
 
 class TestMariaDBLoad(_OnMariaDB, suite.LoadSuite):
@@ -213,7 +250,7 @@ class TestPostgreSQLOutbox(_OnPostgreSQL, outbox_suite.OutboxSuite):
 
 
 class TestPostgreSQLMigration(_OnPostgreSQL, suite.MigrationSuite):
-    pass
+    CHANGES_TABLES = True
 
 
 class TestPostgreSQLLoad(_OnPostgreSQL, suite.LoadSuite):

@@ -21,7 +21,7 @@ class TestKnowledge(service_case.ServiceCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.own_service()
+        self.own_service(learned=True)
 
     def _embedded(self) -> bool:
         told = self.rca_json('index', 'status')

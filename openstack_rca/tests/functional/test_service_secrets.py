@@ -90,7 +90,7 @@ class TestSecrets(service_case.ServiceCase):
             server(self)
         self._user()
         made = self.own_service(
-            connection=self._database(),
+            connection=self._database(), learned=True,
             DEFAULT={'debug': True, 'transport_url': self._bus(),
                      'default_log_levels': VERBOSE},
             keystone_authtoken={'username': 'keeper', 'password': CLOUD})

@@ -95,7 +95,7 @@ class TestWatcher(service_case.ServiceCase):
 
     def test_models_are_used_and_followed(self) -> None:
         self._write(*(runs.Run(n) for n in range(BEFORE)))
-        self.made = self.own_service(self.logs, detectors={
+        self.made = self.own_service(self.logs, learned=True, detectors={
             'watch_interval': 0.5})
         engine, = self.made.engines
         # Out of the box it is the model of the package.

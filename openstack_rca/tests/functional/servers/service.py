@@ -182,6 +182,9 @@ class Service:
 
     # Where each Keystone, by its URL, says that the service is.
     _endpoints: dict[str, str] = {}
+    # An SQLite file as the first deployment made it: the command takes
+    # seconds, and makes the same of every empty one.
+    _tables: bytes | None = None
 
     def __init__(self, folder: pathlib.Path, connection: str,
                  log_dirs: Mapping[str, pathlib.Path],
@@ -225,12 +228,20 @@ class Service:
         return path
 
     def sync(self) -> None:
-        """Make the tables."""
+        """Make the tables of a new database."""
+        url = sqlalchemy.make_url(self.options['database']['connection'])
+        file = (pathlib.Path(url.database)
+                if url.drivername == 'sqlite' and url.database else None)
+        if file and Service._tables:
+            file.write_bytes(Service._tables)
+            return
         subprocess.run(
             [str(pathlib.Path(sys.executable).parent
                  / 'openstack-rca-manage'),
              '--config-file', str(self.config), 'db', 'sync'], check=True,
             env=environment(), capture_output=True)
+        if file:
+            Service._tables = file.read_bytes()
 
     def start_api(self) -> None:
         """Start the API, and tell Keystone where it is."""

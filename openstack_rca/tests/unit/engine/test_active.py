@@ -257,20 +257,38 @@ class TestAnalyses(ActiveCase):
 
 class TestImports(base.TestCase):
 
-    def test_fast_mode_imports_no_torch(self) -> None:
+    def _imported(self, code: str) -> set[str]:
+        """What of the heavy libraries some code imports."""
         found = subprocess.run(
             [sys.executable, '-c', f'''
 import json, pathlib, sys
 from openstack_rca import conf
 from openstack_rca.analysis import scope
+from openstack_rca.engine import active
 from openstack_rca.engine import local
 conf.load([], [])
+{code}
+print(json.dumps(sorted(sys.modules)))
+'''], check=True, capture_output=True, text=True)
+        return set(json.loads(found.stdout)) & {
+            'torch', 'faiss', 'sentence_transformers', 'transformers'}
+
+    def test_fast_mode_imports_no_torch(self) -> None:
+        self.assertEqual(set(), self._imported(f'''
 assert 'lstm' in conf.CONF.detectors.enabled
 report = local.open_folder(
     pathlib.Path({str(test_worker.LOGS)!r}), cache=False).analyze(
         scope.Question(issue='No valid host'))
 assert report['mode'] == 'fast' and not report['skipped']
-print(json.dumps(sorted(sys.modules)))
-'''], check=True, capture_output=True, text=True)
-        self.assertEqual(set(), set(json.loads(found.stdout)) & {
-            'torch', 'faiss', 'sentence_transformers', 'transformers'})
+'''))
+
+    def test_words_alone_import_no_torch(self) -> None:
+        self.assertEqual(set(), self._imported(f'''
+conf.CONF.set_override('enabled', ['novelty'], 'detectors')
+conf.CONF.set_override('driver', 'bm25', 'retrieval')
+active.warm()
+report = local.open_folder(
+    pathlib.Path({str(test_worker.LOGS)!r}), cache=False).analyze(
+        scope.Question(issue='No valid host', mode='full'))
+assert report['mode'] == 'full' and not report['skipped']
+'''))

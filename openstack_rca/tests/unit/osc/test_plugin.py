@@ -146,3 +146,5 @@ class CostTest(base.TestCase):
         shown, modules = self._modules('rca', 'event', 'list', '--help')
         self._check(modules)
         self.assertIn('--log-dir', shown)
+        self.assertTrue(shown.strip().endswith(
+            'This command is provided by the openstack_rca plugin.'), shown)
