@@ -46,7 +46,9 @@ from openstack_rca.tests.functional.servers import rabbitmq
 
 RECORDING = (pathlib.Path(__file__).resolve().parent.parent / 'openstack_rca'
              / 'tests' / 'fixtures' / 'recordings' / 'port-not-plugged.tar.xz')
-PUBLISHERS = 2
+PUBLISHERS = 4
+# In a text within a text.
+_NUMBER = '\\"@number@\\"'
 SHOWN = 10.0
 PATIENCE = 120.0
 
@@ -83,25 +85,32 @@ class Wire:
         self._publish = self._connection.ensure(
             producer, producer.publish, interval_start=0.1, interval_max=1)
 
-    def info(self, row: dict[str, Any], number: int) -> None:
+    def info(self, text: str, number: int) -> None:
         """Publish, and return once the broker has it.
 
-        :param row: as a recorder wrote it
+        :param text: see :func:`prepared`
         :param number: what it is known by
         """
-        self._publish(json.dumps({
-            'oslo.version': '2.0', 'oslo.message': json.dumps({
-                **{f'_context_{k}': v for k, v in row['ctxt'].items()},
-                '_unique_id': uuid.uuid4().hex,
-                'message_id': str(uuid.uuid4()), 'priority': 'INFO',
-                'publisher_id': row['publisher_id'],
-                'event_type': row['event_type'],
-                'timestamp': str(datetime.datetime.now(
-                    datetime.UTC).replace(tzinfo=None)),
-                'payload': {**row['payload'], 'number': number}})}),
+        self._publish(
+            text.replace(_NUMBER, str(number)).replace(
+                '@id@', uuid.uuid4().hex).replace('@now@', str(
+                    datetime.datetime.now(datetime.UTC))[:26]),
             exchange='nova', routing_key='notifications.info',
             content_type='application/json', content_encoding='utf-8',
             delivery_mode='persistent')
+
+
+def prepared(row: dict[str, Any]) -> str:
+    """What oslo.messaging sends, with gaps for what differs each time.
+
+    :param row: as a recorder wrote it
+    """
+    return json.dumps({'oslo.version': '2.0', 'oslo.message': json.dumps({
+        **{f'_context_{k}': v for k, v in row['ctxt'].items()},
+        '_unique_id': '@id@', 'message_id': '@id@', 'priority': 'INFO',
+        'publisher_id': row['publisher_id'],
+        'event_type': row['event_type'], 'timestamp': '@now@',
+        'payload': {**row['payload'], 'number': '@number@'}})})
 
 
 def publish(url: str, rate: float, seconds: float, first: int,
@@ -114,14 +123,14 @@ def publish(url: str, rate: float, seconds: float, first: int,
     :param first: number of the first
     :param told: shared count
     """
-    rows = recorded()
+    texts = [prepared(row) for row in recorded()]
     wire = Wire(url)
     begin = time.monotonic()
     for number in range(int(rate * seconds)):
         pause = begin + number / rate - time.monotonic()
         if pause > 0:
             time.sleep(pause)
-        wire.info(rows[number % len(rows)], first + number)
+        wire.info(texts[number % len(texts)], first + number)
         told.value = number + 1
 
 
