@@ -15,6 +15,7 @@ from collections.abc import Callable
 import contextlib
 import ctypes
 import pathlib
+import re
 import resource
 import sys
 import threading
@@ -28,6 +29,16 @@ from openstack_rca.engine import state
 
 LOG = logging.getLogger(__name__)
 
+#: Seconds until memory is given back: what begins is loaded by then; and
+#: seconds until it is once more.
+_SETTLED = 60.0
+_REST = 600.0
+#: See madvise(2).
+_DONTNEED = 4
+#: The first line of a mapping, see proc_pid_smaps(5).
+_MAPPING = re.compile(
+    r'(?P<begin>[0-9a-f]+)-(?P<end>[0-9a-f]+) (?P<access>\S{4}) \S+ \S+ '
+    r'\d+\s*(?P<path>.*)')
 #: Seconds between two looks whether another process has ended.
 _PACE = 1.0
 
@@ -57,14 +68,44 @@ def bound(most: int) -> None:
 
 
 def give_back() -> None:
-    """Give the memory of what was done back to the system.
+    """Give memory back that this process does not need while it waits.
 
-    The C library keeps what was freed between two things that stay; so does
-    it in a process that loads models and then waits for days.
+    The C library keeps what was freed between two things that stay. And what
+    was read of libraries and weights is in the page cache of the system, too,
+    from where it comes again in milliseconds.
     """
     # Not every C library can; then it stays.
     with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)
+        library = ctypes.CDLL(None)
+        library.malloc_trim(0)
+        for begin, end in _unchanged():
+            library.madvise(ctypes.c_void_p(begin),
+                            ctypes.c_size_t(end - begin), _DONTNEED)
+
+
+def _unchanged() -> list[tuple[int, int]]:
+    """Where program text and weights are mapped, as their files have them.
+
+    A mapping of which a single page is this process's own is left alone.
+
+    :returns: first address, and that behind the last one
+    """
+    found = []
+    place: tuple[int, int] | None = None
+    with open('/proc/self/smaps', encoding='utf-8',
+              errors='replace') as told:
+        for line in told:
+            if match := _MAPPING.match(line):
+                place = None
+                if match['path'].startswith('/') and (
+                        match['access'] == 'r-xp'
+                        or match['path'].endswith('.safetensors')):
+                    place = int(match['begin'], 16), int(match['end'], 16)
+            elif place and line.startswith('Anonymous:'):
+                if line.split() == ['Anonymous:', '0', 'kB']:
+                    found.append(place)
+                place = None
+    return found
 
 
 def hear(ends: pipe.Pipe,
@@ -87,7 +128,14 @@ def hear(ends: pipe.Pipe,
         if ended is not None:
             ended()
 
+    def rest() -> None:
+        pause = _SETTLED
+        while not gone.wait(pause):
+            give_back()
+            pause = _REST
+
     threading.Thread(target=listen, name='engine', daemon=True).start()
+    threading.Thread(target=rest, name='rest', daemon=True).start()
     return gone
 
 

@@ -11,8 +11,10 @@
 # under the License.
 """How a process of the engine begins and ends."""
 
+import hashlib
 import io
 import json
+import mmap
 import os
 import threading
 from typing import Any
@@ -41,6 +43,21 @@ class TestGiveBack(base.TestCase):
         process.give_back()
         self.assertLess(self._held(), full - 60_000_000)
         self.assertEqual(10_001, len(kept))
+
+    def test_what_files_have(self) -> None:
+        path = self.tmp / 'model.safetensors'
+        path.write_bytes(os.urandom(30_000_000))
+        with path.open('rb') as told, mmap.mmap(
+                told.fileno(), 0, mmap.MAP_PRIVATE) as weights:
+            digest = hashlib.sha256(weights).digest()
+            full = self._held()
+            process.give_back()
+            self.assertLess(self._held(), full - 25_000_000)
+            self.assertEqual(digest, hashlib.sha256(weights).digest())
+            # What was written into them is nowhere else.
+            weights[:4] = b'mine'
+            process.give_back()
+            self.assertEqual(b'mine', weights[:4])
 
     def test_library_that_cannot(self) -> None:
         with mock.patch('ctypes.CDLL', autospec=True) as loaded:
