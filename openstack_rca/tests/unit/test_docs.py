@@ -176,8 +176,8 @@ class TestDocs(base.TestCase):
                 # Options of pip, stestr, journalctl and the like, and of
                 # other commands of "openstack".
                 if re.search(
-                        r'journalctl|pip |bindep|reno|systemctl|systemd-'
-                        r'|create(?:user|db) |--description'
+                        r'journalctl|pip |stestr|bindep|reno|systemctl|'
+                        r'systemd-|create(?:user|db) |--description'
                         r'|openstack (?:user|role|service|endpoint|server) ',
                         line):
                     continue

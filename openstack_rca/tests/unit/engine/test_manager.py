@@ -611,7 +611,7 @@ class TestWatcher(TestCase):
     def test_symptoms_become_incidents(self) -> None:
         self.config('incidents', project_id=suite.MINE)
         made = manager.Manager([])
-        made._symptoms.add([symptoms_suite.symptom()])
+        made._symptoms.add([symptoms_suite.symptom(opens=True)])
         made._write_symptoms()
         found, = incidents.incident_list(suite.MINE, 10)[0]
         self.assertEqual(('open', 'engine'),
