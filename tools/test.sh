@@ -8,9 +8,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 . tools/common.sh
 
-tools/keystone.sh
+# Beside the other installation: pip uses one processor.
+tools/keystone.sh &
+keystone=$!
 make_venv .venv-test
 install -r test-requirements.txt -e '.[engine]'
+wait "$keystone"
 
 export PATH="$PWD/.venv-test/bin:$PATH"
 # stestr would take the Python that this names instead of the one that has the

@@ -133,6 +133,17 @@ class Watch:
         with self._lock:
             self._seen = found
 
+    def settle(self) -> None:
+        """Resolve what is open, as an operator does who knows why.
+
+        :raises Exception: whatever the client raises
+        """
+        for one in list(self._proxy.incidents()):
+            if one.status in ('open', 'acknowledged'):
+                # It may just end by itself, or become a part of another.
+                with contextlib.suppress(Exception):
+                    self._proxy.resolve_incident(one.id)
+
     def analysis(self, incident: Mapping[str, Any]) -> dict[str, Any] | None:
         """The report of an incident's analysis, when there is one.
 
@@ -290,6 +301,8 @@ class Checker:
         self._watch.look()
         self._watch.start()
         time.sleep(_CAUGHT_UP)
+        # What services said while others still started is nobody's concern.
+        self._watch.settle()
 
     def down(self, keep: bool = False) -> None:
         """Stop what :meth:`up` started.
