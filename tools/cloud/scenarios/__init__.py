@@ -20,8 +20,8 @@ import pkgutil
 from tools.cloud import layout
 from tools.cloud.scenarios import base
 
-# What shows within ten minutes, of which it takes half to install and start the
-# cloud, that the whole works: an API is gone, and rows of a database are locked.
+# What shows within ten minutes that the whole works; half of that it takes to
+# install and start the cloud. An API is gone; rows of a database are locked.
 SMOKE = ('glance_stopped', 'rows_locked')
 
 
