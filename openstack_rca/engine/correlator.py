@@ -599,7 +599,11 @@ def _is_behind(cause: str, part: str) -> bool:
 def _same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Whether two causes are one."""
     if one['component'] != other['component']:
-        return False
+        # The programs of a service have one user, and Keystone does not know
+        # which of them could not log in.
+        return one['category'] == other['category'] == 'authentication' and (
+            components.of_service(one['component'])
+            == components.of_service(other['component']))
     return not (one['host'] and other['host']
                 and one['host'] != other['host']
                 and {one['category'], other['category']} & _LOCAL)

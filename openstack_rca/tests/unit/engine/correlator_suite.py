@@ -218,6 +218,17 @@ class CorrelatorSuite(suite.DatabaseTestCase):
             for row in self.all()])
         self.assertEqual(0, self.told().count('resolve'))
 
+    def test_the_user_of_a_service(self) -> None:
+        self.tell(symptom(0, 'nova-compute', reason(
+            'nova-compute', category='authentication')))
+        # Keystone's word for the same.
+        self.tell(symptom(1, 'keystone', reason(
+            'nova-api', category='authentication')))
+        self.assertEqual(2, self.one()['symptoms'])
+        self.tell(symptom(2, 'keystone', reason(
+            'cinder-api', category='authentication'), text='another user'))
+        self.assertEqual(2, len(self.all()))
+
     def test_the_same_fault_of_two_machines(self) -> None:
         self.tell(symptom(0, 'nova-compute', DISK, host='cmp3'))
         self.tell(symptom(1, 'nova-compute', DISK | {'host': 'cmp4'},
