@@ -11,6 +11,8 @@ cd "$(dirname "$0")/.."
 # Beside the other installation: pip uses one processor.
 tools/keystone.sh &
 keystone=$!
+# It is not left behind when the other one fails.
+trap 'wait "$keystone" || true' EXIT
 make_venv .venv-test
 install -r test-requirements.txt -e '.[engine]'
 wait "$keystone"

@@ -65,8 +65,8 @@ _MOST_KEYS = 2000
 _TOGETHER = datetime.timedelta(minutes=5)
 
 #: As what a part that is gone is told, by it and by others.
-_GONE = ('process_down', 'hang', 'connectivity', 'network', 'messaging',
-         'database', 'unknown')
+GONE = ('process_down', 'hang', 'connectivity', 'network', 'messaging',
+        'database', 'unknown')
 
 _T = TypeVar('_T')
 
@@ -76,7 +76,7 @@ def alike(category: str) -> tuple[str, ...]:
 
     A part whose credentials are refused is not the one that is gone.
     """
-    return _GONE if category in _GONE else (category, 'unknown')
+    return GONE if category in GONE else (category, 'unknown')
 
 
 class Book:

@@ -65,8 +65,7 @@ _TICK = datetime.timedelta(microseconds=1)
 _LOCAL = frozenset(('process_down', 'hang', 'storage'))
 #: What a fault elsewhere looks like; the other categories are of the part
 #: that is blamed.
-_SPREADS = frozenset(('hang', 'connectivity', 'network', 'messaging',
-                      'database', 'unknown'))
+_SPREADS = frozenset(incidents.GONE) - {'process_down'}
 #: Symptoms of those who learned what is usual say that something is wrong,
 #: and not what. One odd minute is nobody's concern: they have to come again
 #: after the time that all windows of a minute tell of which have it in them,

@@ -44,7 +44,7 @@ _LEAST_NORMAL = 10
 _LATELY = 120
 #: After which time it learns anew, and tries again where it could not. Ten
 #: minutes show little of what is normal: as long as it has learned from less
-#: than it may, it does so again after as many minutes.
+#: than half of what it may, it does so again after as many minutes.
 _AGAIN = datetime.timedelta(hours=6)
 _RETRY = MINUTE
 #: Share of normal windows that may be alarmed: these overlap, so that one

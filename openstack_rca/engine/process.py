@@ -70,9 +70,10 @@ def bound(most: int) -> None:
 def give_back() -> None:
     """Give memory back that this process does not need while it waits.
 
-    The C library keeps what was freed between two things that stay. And what
-    was read of libraries and weights is in the page cache of the system, too,
-    from where it comes again in milliseconds.
+    The C library keeps what was freed between two things that stay. And the
+    text of libraries is in the page cache of the system, too, from where it
+    comes again in milliseconds. Libraries stay where they are; what else is
+    mapped, as weights are, may just go, and its place be somebody else's.
     """
     # Not every C library can; then it stays.
     with contextlib.suppress(AttributeError, OSError):
@@ -84,7 +85,7 @@ def give_back() -> None:
 
 
 def _unchanged() -> list[tuple[int, int]]:
-    """Where program text and weights are mapped, as their files have them.
+    """Where program text is mapped, as its files have it.
 
     A mapping of which a single page is this process's own is left alone.
 
@@ -97,9 +98,8 @@ def _unchanged() -> list[tuple[int, int]]:
         for line in told:
             if match := _MAPPING.match(line):
                 place = None
-                if match['path'].startswith('/') and (
-                        match['access'] == 'r-xp'
-                        or match['path'].endswith('.safetensors')):
+                if (match['access'] == 'r-xp'
+                        and match['path'].startswith('/')):
                     place = int(match['begin'], 16), int(match['end'], 16)
             elif place and line.startswith('Anonymous:'):
                 if line.split() == ['Anonymous:', '0', 'kB']:
