@@ -87,13 +87,18 @@ def claim(holder: str, lease: int, most: int, max_attempts: int,
     free = table.c.id.not_in(held)
     lost = sa.and_(table.c.state == rows.RUNNING,
                    table.c.lease_until < clock.now(), free)
+    queued = sa.and_(table.c.state == rows.QUEUED, free)
     wanted = (table.c.id, table.c.kind, table.c.project_id, table.c.request,
               table.c.attempts, table.c.error)
     with session.reader() as connection:
+        # Mostly there is nothing, and every engine asks each second.
+        if connection.execute(sa.select(table.c.id).where(
+                sa.or_(lost, queued)).limit(1)).first() is None:
+            return []
         found = list(connection.execute(sa.select(*wanted).where(lost)
                                         .limit(most + 8)).mappings())
         found += connection.execute(
-            sa.select(*wanted).where(table.c.state == rows.QUEUED, free)
+            sa.select(*wanted).where(queued)
             # Some more, for those that another engine takes first.
             .order_by(table.c.created_at, table.c.id).limit(most + 8)
         ).mappings()

@@ -45,14 +45,17 @@ LOG = logging.getLogger(__name__)
 NOTIFICATION = 'notification'
 
 #: Seconds between two looks for what happened.
-_POLL = 0.5
+_POLL = 1.0
 #: Seconds between two looks of a thread that was not woken: another engine
-#: may have handed out, or died.
+#: may have handed out, or died; and of one that has nobody to hand out to.
 _LOOK = 5.0
 #: Seconds between two attempts, at most.
 _LONGEST = 60.0
 #: Seconds beyond the time limit of a receiver until another engine may try.
 _LEASE = 60
+#: Seconds in which a message bus that hangs is noticed: oslo.messaging and
+#: the sockets below it have limits of their own, and came to 110 together.
+_HUNG = 120
 #: Seconds between two times that old rows are deleted.
 _PURGE = 600.0
 #: Seconds that an attempt in progress has at the end of the engine.
@@ -204,14 +207,16 @@ class Publisher:
             except exception.DatabaseUnavailable as error:
                 LOG.debug('The outbox: %s', error)
                 self._stopping.wait(2.0)
-            self._stopping.wait(_POLL)
+            self._stopping.wait(_POLL if self._targets else _LOOK)
 
     def _serve(self, target: str, tell: Tell) -> None:
         """Tell one target all that there is, then wait for more."""
         failures = 0
         while not self._stopping.is_set():
             self._news[target].clear()
-            item = outbox.claim(target, conf.CONF.webhooks.timeout + _LEASE)
+            limit = (_HUNG if target == NOTIFICATION
+                     else conf.CONF.webhooks.timeout)
+            item = outbox.claim(target, limit + _LEASE)
             if item is None:
                 self._news[target].wait(_LOOK)
                 continue

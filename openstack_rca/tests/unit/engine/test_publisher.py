@@ -297,6 +297,23 @@ class TestNotifications(PublisherCase):
         self.assertEqual(set(outbox.FIELDS['rca.incident.']), set(payload))
         self.assertNotIn(outbox_suite.SAID, json.dumps(payload))
 
+    def test_a_bus_that_hangs_is_left_to_who_has_it(self) -> None:
+        """It is noticed after 110 s; nobody else tries before that."""
+        leases = set()
+        kept = outbox.claim
+
+        def claim(target: str, lease: int) -> outbox.Item | None:
+            leases.add((target, lease))
+            return kept(target, lease)
+
+        self._patch(outbox, 'claim', claim)
+        self.config('webhooks', urls={'pager': self.receiver.url})
+        self.start()
+        self.wait_for('both were looked for', lambda: len(leases) == 2)
+        found = dict(leases)
+        self.assertGreater(found[publisher.NOTIFICATION], 110)
+        self.assertLess(found['webhook:pager'], 110)
+
     def test_bus_away(self) -> None:
         away = threading.Event()
         away.set()
