@@ -13,6 +13,7 @@
 
 import dataclasses
 import datetime
+import itertools
 import math
 import re
 from typing import Any
@@ -461,17 +462,24 @@ def _one_behind(found: list[ranking.Finding]) -> list[ranking.Finding]:
             or max(map(_begins, firsts)) - min(map(_begins, firsts))
             > _TOGETHER):
         return found
-    names = sorted({f.component for group in hung.values() for f in group})
-    return [*found, *(ranking.Finding(
-        component='mariadb', category='hang', clue='nobody answers',
-        weight=0.65, cause='The database hangs: '
-        + ', '.join(names[:-1]) + f' and {names[-1]} wait for it, and '
-        'stopped answering at the same time',
-        remedy=('See what the database does: SHOW FULL PROCESSLIST, the '
-                'status of the cluster, its disk.',),
-        direct=True, events=f.events, since=f.since,
-        processes={p for group in hung.values() for f in group
-                   for p in f.processes}) for f in firsts)]
+    # An API that answers no request meanwhile waits for it as well.
+    slow = [f for f in found if f.clue == _TIMED_OUT and f.since
+            and 'mariadb' in components.NEEDS.get(f.component, ())
+            and abs(min(map(_begins, firsts)) - f.since) < _LONG]
+    names = sorted({f.component for f in (*itertools.chain(*hung.values()),
+                                          *slow)})
+    return [*(dataclasses.replace(f, direct=False)
+              if any(f is one for one in slow) else f for f in found),
+            *(ranking.Finding(
+                component='mariadb', category='hang', clue='nobody answers',
+                weight=0.65, cause='The database hangs: '
+                + ', '.join(names[:-1]) + f' and {names[-1]} wait for it, '
+                'and stopped answering at the same time',
+                remedy=('See what the database does: SHOW FULL PROCESSLIST, '
+                        'the status of the cluster, its disk.',),
+                direct=True, events=f.events, since=f.since,
+                processes={p for group in hung.values() for f in group
+                           for p in f.processes}) for f in [*firsts, *slow])]
 
 
 def _begins(finding: ranking.Finding) -> datetime.datetime:
@@ -484,6 +492,9 @@ def _begins(finding: ranking.Finding) -> datetime.datetime:
 _UNANSWERED = 'call not answered'
 _MANY_HANG = 2
 _TOGETHER = datetime.timedelta(seconds=30)
+#: A request that was not, and how much sooner or later who asked gives up.
+_TIMED_OUT = 'request timed out'
+_LONG = datetime.timedelta(minutes=2)
 #: What speaks for itself, with a reason of so much weight.
 _SHARED = frozenset(('rabbitmq', 'mariadb'))
 _NOTEWORTHY = 0.3

@@ -183,6 +183,23 @@ class AnalyzerTestCase(base.TestCase):
         self.assertIn('neutron-rpc-server and nova-conductor wait for it',
                       first['cause'])
 
+    def test_an_api_waits_as_well(self) -> None:
+        """Who hangs for all the others may be waiting, too."""
+        logger = 'keystonemiddleware.auth_token._identity'
+        for pid, name in enumerate(('nova-api', 'cinder-api',
+                                    'neutron-server'), 7):
+            self.write(f'{name}.log', self.quiet(logger=logger, pid=pid) + [
+                line(125 + 2 * s, logger, 'keystoneauth1.exceptions.'
+                     'connection.ConnectTimeout: Request to '
+                     'http://10.0.0.5:5000/v3/auth/tokens timed out',
+                     'ERROR', request=10 * pid + s, pid=pid)
+                for s in range(5)])
+        first = self._unanswered(2)
+        self.assertEqual(('mariadb', 'hang'),
+                         (first['component'], first['category']))
+        self.assertIn('keystone, neutron-rpc-server and nova-conductor wait '
+                      'for it', first['cause'])
+
     def test_one_after_the_other(self) -> None:
         self.assertNotEqual('mariadb', self._unanswered(50)['component'])
 
