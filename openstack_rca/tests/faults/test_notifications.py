@@ -403,7 +403,7 @@ class TestFaults(ListenerCase):
         load = self.load(pace=0.002)
         self.until_stored(200)
         self.broker.stop()
-        self.until('it is told', lambda: one.listen()['error'])
+        self.until('it is told', lambda: one.listen().get('error'))
         self.assertIn('The message bus is away', one.told['error'])
         time.sleep(5.0)
         self.broker.start()
@@ -431,7 +431,7 @@ class TestFaults(ListenerCase):
     def test_ends_without_broker(self) -> None:
         one = self.listener()
         self.broker.stop()
-        self.until('it is told', lambda: one.listen()['error'])
+        self.until('it is told', lambda: one.listen().get('error'))
         one.end()
         self.assertFalse(one.process.alive())
         self.assertNotIn('Traceback', one.said())
@@ -470,7 +470,7 @@ class TestFaults(ListenerCase):
         limits = resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE)
         resource.prlimit(one.process.pid, resource.RLIMIT_FSIZE,
                          (0, limits[1]))
-        self.until('it is told', lambda: one.listen()['error'])
+        self.until('it is told', lambda: one.listen().get('error'))
         self.assertEqual('failed', one.told['status'])
         before = len(load.published)
         self.until('others go on', lambda: len(load.published) > before + 200)
