@@ -22,6 +22,11 @@ from tools.cloud import unit
 DATABASES = ('keystone', 'placement', 'glance', 'nova_api', 'nova_cell0',
              'nova_cell1', 'neutron', 'cinder', 'rca')
 
+#: What MariaDB takes.
+CONNECTIONS = 500
+#: What RabbitMQ may use.
+MEMORY = '1500MB'
+
 _RABBITMQ = ('/usr/lib/rabbitmq/bin', '/usr/lib/rabbitmq/lib/*/sbin',
              '/usr/local/lib/rabbitmq/lib/*/sbin')
 
@@ -62,9 +67,9 @@ class MariaDB(unit.Unit):
         lines += ["CREATE USER IF NOT EXISTS 'rca'@'127.0.0.1' IDENTIFIED BY "
                   f"'{self.cloud.secret}';",
                   "GRANT ALL ON *.* TO 'rca'@'127.0.0.1';",
-                  # So that max_connections holds for it.
-                  "REVOKE SUPER, CONNECTION ADMIN ON *.* FROM "
-                  "'rca'@'127.0.0.1';"]
+                  # So that max_connections and read_only hold for it.
+                  "REVOKE SUPER, CONNECTION ADMIN, READ_ONLY ADMIN ON *.* "
+                  "FROM 'rca'@'127.0.0.1';"]
         script = self.cloud.etc / 'mariadb.sql'
         script.touch(mode=0o600)
         script.write_text('\n'.join(lines) + '\n')
@@ -85,7 +90,8 @@ class MariaDB(unit.Unit):
                 '--bind-address=127.0.0.1', '--skip-name-resolve',
                 f'--init-file={self.cloud.etc}/mariadb.sql',
                 f'--log-error={self.cloud.logs}/mariadb.log',
-                '--character-set-server=utf8mb4', '--max-connections=500',
+                '--character-set-server=utf8mb4',
+                f'--max-connections={CONNECTIONS}',
                 # A killed process loses nothing by it, a killed machine may.
                 '--innodb-flush-log-at-trx-commit=2',
                 '--innodb-buffer-pool-size=256M',
@@ -136,7 +142,7 @@ class RabbitMQ(unit.Unit):
             'log.file.level = info\n'
             # As much as it takes: the disk is the developer's.
             'disk_free_limit.absolute = 1MB\n'
-            'vm_memory_high_watermark.absolute = 1500MB\n')
+            f'vm_memory_high_watermark.absolute = {MEMORY}\n')
         (self._etc / 'enabled_plugins').write_text('[].\n')
         (self._etc / 'environment').write_text('')
 
@@ -175,6 +181,16 @@ class RabbitMQ(unit.Unit):
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.stop(number, patience=60)
+
+    def limit(self, memory: str) -> None:
+        """Have it block who sends, once it uses more than this.
+
+        :param memory: such as ``1500MB``
+        :raises layout.CloudError: when it does not take that
+        """
+        run([program('rabbitmqctl', *_RABBITMQ),
+             'set_vm_memory_high_watermark', 'absolute', memory],
+            self.environment(), self.cloud)
 
 
 class Memcached(unit.Unit):

@@ -52,7 +52,8 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _median(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
-    return statistics.median(known) if known else None
+    # Half of two sums of tenths is no number of tenths.
+    return round(statistics.median(known), 2) if known else None
 
 
 def document(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -141,7 +141,8 @@ class Scenario(abc.ABC):
 
     def boot(self, flavor: str = 'm1.tiny', image: str | None = None,
              network: str | None = None, zone: str | None = None,
-             project: str | None = None) -> None:
+             project: str | None = None,
+             volume: str | None = None) -> None:
         """Ask for a server, and do not wait for it.
 
         :param flavor: its name
@@ -149,6 +150,8 @@ class Scenario(abc.ABC):
         :param network: its id; by default that of the project
         :param zone: its availability zone
         :param project: whose it is; by default one that is drawn
+        :param volume: id of the volume that it starts from; by default it
+            starts from its image
         """
         project = project or self.random.choice(list(layout.TENANTS))
         connection = (self.admin if project == 'admin'
@@ -162,6 +165,11 @@ class Scenario(abc.ABC):
                 else 'net-demo']}]}
         if zone:
             body['availability_zone'] = zone
+        if volume:
+            del body['imageRef']
+            body['block_device_mapping_v2'] = [{
+                'uuid': volume, 'source_type': 'volume',
+                'destination_type': 'volume', 'boot_index': 0}]
         answer = connection.compute.post('/servers', json={'server': body})
         request = answer.headers.get('x-openstack-request-id')
         if request:

@@ -13,9 +13,11 @@
 
 import contextlib
 from typing import Any
+from typing import ClassVar
 
 import pymysql
 
+from tools.cloud import infra
 from tools.cloud.scenarios import base
 
 
@@ -73,6 +75,59 @@ class RowsLocked(base.Scenario):
                 connection.close()
 
 
+class _Variable(base.Scenario):
+    """A setting of the server that its administrator changed.
+
+    :cvar change: the statement
+    :cvar back: what undoes it
+    """
+
+    change: ClassVar[str] = ''
+    back: ClassVar[str] = ''
+    recovers = 'it is set to what it was'
+    _connection: Any = None
+
+    def inject(self) -> None:
+        # Through the socket: the services' user may not, and with too many
+        # connections one is kept for who may.
+        self._connection = pymysql.connect(
+            unix_socket=str(self.cloud.layout.run / 'mariadb.socket'),
+            user='root')
+        with self._connection.cursor() as cursor:
+            cursor.execute(self.change)
+
+    def clear(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.closing(connection), \
+                    connection.cursor() as cursor:
+                cursor.execute(self.back)
+
+
+class ConnectionsExhausted(_Variable):
+    name = 'connections_exhausted'
+    cause = ('MariaDB takes ten connections, which the services hold: it '
+             'refuses every other one (1040), and what needs one fails')
+    truths = (base.Truth(
+        ('mariadb',), ('database', 'capacity'),
+        ('keystone', 'nova', 'neutron', 'cinder', 'glance', 'placement',
+         'mariadb')),)
+    change = 'SET GLOBAL max_connections = 10'
+    back = f'SET GLOBAL max_connections = {infra.CONNECTIONS}'
+
+
+class DatabaseReadOnly(_Variable):
+    name = 'database_read_only'
+    cause = ('MariaDB was made read-only, as after a failover: what is there '
+             'can be read, and nothing written (1290)')
+    truths = (base.Truth(
+        ('mariadb',), ('database', 'configuration'),
+        ('keystone', 'nova', 'neutron', 'cinder', 'glance', 'placement',
+         'mariadb')),)
+    change = 'SET GLOBAL read_only = 1'
+    back = 'SET GLOBAL read_only = 0'
+
+
 class RabbitMQStopped(base.Stopped):
     name = 'rabbitmq_stopped'
     cause = ('RabbitMQ was stopped: connections are refused, calls between '
@@ -82,6 +137,29 @@ class RabbitMQStopped(base.Stopped):
         ('nova', 'neutron', 'cinder', 'rabbitmq', 'keystone', 'glance')),)
     parts = ('rabbitmq',)
     lasts = 60.0
+
+
+class RabbitMQAlarm(base.Scenario):
+    name = 'rabbitmq_alarm'
+    cause = ('RabbitMQ may use less memory than it does: it blocks whoever '
+             'sends a message, calls between services time out')
+    truths = (base.Truth(
+        ('rabbitmq',), ('messaging', 'capacity', 'memory', 'hang'),
+        ('nova', 'neutron', 'cinder', 'rabbitmq', 'keystone', 'glance')),)
+    recovers = 'it may use as much as before'
+    sign = base.Stopped.sign
+    lasts = 90.0
+
+    def inject(self) -> None:
+        self._limit('1MB')
+
+    def clear(self) -> None:
+        self._limit(infra.MEMORY)
+
+    def _limit(self, memory: str) -> None:
+        broker = self.cloud['rabbitmq']
+        assert isinstance(broker, infra.RabbitMQ)
+        broker.limit(memory)
 
 
 class MemcachedStopped(base.Stopped):

@@ -39,6 +39,26 @@ class VolumeKilled(base.Stopped, _Volumes):
     lasts = 100.0
 
 
+class VolumeAPIStopped(base.Stopped):
+    name = 'volume_api_stopped'
+    cause = ('cinder-api was stopped: Nova gets connection refused for '
+             'volumes of servers')
+    truths = (base.Truth(('cinder-api',), ('process_down', 'connectivity'),
+                         ('cinder', 'nova', 'nova-api', 'nova-compute')),)
+    parts = ('cinder-api',)
+    lasts = 90.0
+    _volume = ''
+
+    def learn(self) -> None:
+        super().learn()
+        self._volume = self.tenant('demo').block_storage.create_volume(
+            size=1, name=f'{base.PREFIX}root').id
+
+    def provoke(self) -> None:
+        # Who asks cinder-api itself gets no answer that anybody logs.
+        self.boot(project='demo', volume=self._volume)
+
+
 class VolumeSchedulerStopped(base.Stopped, _Volumes):
     name = 'volume_scheduler_stopped'
     cause = ('cinder-scheduler was stopped: volumes stay in creating, and '
