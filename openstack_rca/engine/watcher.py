@@ -235,8 +235,7 @@ class Watcher:
             return
         self._last = now
         self._tell({'metrics': {'detectors': {
-            name: [runs, round(seconds, 4)]
-            for name, (runs, seconds) in self._took.items()}}})
+            name: list(took) for name, took in self._took.items()}}})
         self._took.clear()
 
     def _equip(self, versions: Mapping[str, str]) -> None:

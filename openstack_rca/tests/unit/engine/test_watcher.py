@@ -577,6 +577,17 @@ class TestSymptoms(WatcherCase):
         made.live()
         self.assertEqual({'alarms': 1, 'novelty': 1}, self.runs)
 
+    def test_a_fast_detector_takes_time_too(self) -> None:
+        told: list[dict[str, Any]] = []
+        made = watcher.Watcher([], told.append)
+        with mock.patch.object(time, 'perf_counter', autospec=True,
+                               side_effect=(1.0, 1.00002)):
+            made._guard('swift', None, lambda: None)
+        made.live()
+        (runs, seconds), = told[0]['metrics']['detectors'].values()
+        self.assertEqual(1, runs)
+        self.assertAlmostEqual(0.00002, seconds)
+
     def test_sign_of_life(self) -> None:
         told: list[dict[str, Any]] = []
         made = watcher.Watcher([], told.append)
