@@ -36,8 +36,13 @@ if [ -f "$folder/check/table.txt" ]; then
 fi
 if ! read -r passed failed skipped < <(
         stestr --repo-url "$record" last --subunit 2> /dev/null |
-            python tools/count_results.py); then
+            python tools/results.py count); then
     fail "No test was run."
+fi
+if [ "$failed" -gt 0 ]; then
+    printf '\nFailed:\n'
+    python tools/results.py failed < <(
+        stestr --repo-url "$record" last --subunit 2> /dev/null)
 fi
 printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 [ "$failed" -eq 0 ] || status=1

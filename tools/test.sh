@@ -26,8 +26,9 @@ export RCA_SERVER_LOGS=$PWD/$venv/servers
 rm -rf "$RCA_SERVER_LOGS"
 status=0
 passed=0 failed=0 skipped=0
-left_out=$venv/left-out
+left_out=$venv/left-out failures=$venv/failures
 : > "$left_out"
+: > "$failures"
 for kind in unit functional; do
     path=openstack_rca/tests/$kind
     printf '\nTests in %s\n' "$path" >&2
@@ -40,13 +41,15 @@ for kind in unit functional; do
     stestr --repo-url "$record" --test-path "./$path" run "$@" || ran=1
     if ! read -r p f s < <(
             stestr --repo-url "$record" last --subunit 2> /dev/null |
-                python tools/count_results.py); then
+                python tools/results.py count); then
         printf '\n%s: no test was run in %s\n' "$0" "$path" >&2
         # An argument may well choose tests of one kind only.
         [ "$#" -gt 0 ] || status=1
         continue
     fi
-    python tools/left_out.py >> "$left_out" < <(
+    python tools/results.py skipped >> "$left_out" < <(
+        stestr --repo-url "$record" last --subunit 2> /dev/null)
+    python tools/results.py failed >> "$failures" < <(
         stestr --repo-url "$record" last --subunit 2> /dev/null)
     [ "$ran" -eq 0 ] && [ "$f" -eq 0 ] || status=1
     passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
@@ -55,6 +58,10 @@ done
 if [ -s "$left_out" ]; then
     printf '\nLeft out:\n'
     cat "$left_out"
+fi
+if [ -s "$failures" ]; then
+    printf '\nFailed:\n'
+    cat "$failures"
 fi
 printf '\n%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
 if [ "$((passed + failed))" -eq 0 ]; then
