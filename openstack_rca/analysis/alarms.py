@@ -65,7 +65,6 @@ _MOST_KEYS = 20
 _FEW = 3
 #: Groups of one look; the most severe ones.
 _MOST = 200
-_SERVE = frozenset(('mariadb', 'rabbitmq', 'memcached'))
 _KEY = ('binary', 'host', 'template')
 _ZERO = re.compile(r'[0-]+')
 
@@ -200,7 +199,7 @@ class Alarms:
             'cause': blame.cause, 'direct': blame.direct, 'host': host}
             for blame, weight, host in read]
         # Those that serve all others log what their clients do wrong.
-        plain = component in _SERVE and all(
+        plain = component in components.SERVERS and all(
             blame.weight < _STRONG for blame, _, _ in read)
         warns = row['level'] >= schema.WARNING
         spoken = severe and not plain or warns and (traced or any(

@@ -81,6 +81,12 @@ def _self(message: Message, match: 're.Match[str]') -> str | None:
     return message.component
 
 
+def _complainer(message: Message, match: 're.Match[str]') -> str | None:
+    # What serves all others does not mean itself.
+    return (None if message.component in components.SERVERS
+            else message.component)
+
+
 def _peer(message: Message, match: 're.Match[str]') -> str | None:
     near = message.text[max(0, match.start() - 300):match.end() + 300]
     return components.of_peer(near)
@@ -175,6 +181,9 @@ def _clue(name: str, pattern: str, who: Who, category: str, weight: float,
                 remedy, direct, said_by, detail, heard)
 
 
+#: What the database or the message bus says of those whom it refuses.
+REFUSES = 'logins refused'
+
 _NO_CANDIDATES = 'No host has the resources that were asked for'
 _SMALLER = (
     'Compare the flavor with the free resources (openstack resource '
@@ -221,10 +230,14 @@ CLUES = (
           'The database schema does not fit {component}',
           'Run the database migration of the service (db sync).'),
     _clue('database access denied', r'Access denied for user|\(1045, ',
-          _self, 'authentication', .88,
+          _complainer, 'authentication', .88,
           'The database refuses the credentials of {component}',
           'Compare [database] connection with the grants of the database.',
           detail=details.database),
+    _clue(REFUSES, r"Access denied for user '(?P<user>[^']{1,80})'",
+          _is('mariadb'), 'authentication', .88, 'The database refuses logins',
+          'Compare [database] connection of the services with the grants of '
+          'the database.', said_by=('mariadb',), detail=details.user),
     # Message bus.
     _clue('message bus refused',
           r'AMQP server on [^ ]+ is unreachable: [^\n]*'
@@ -260,9 +273,14 @@ CLUES = (
     _clue('message bus login', r'ACCESS_REFUSED|'
           r'Login was refused using authentication|'
           r"PLAIN login refused: user '[^']+'",
-          _self, 'authentication', .85,
+          _complainer, 'authentication', .85,
           'The message bus refuses the credentials of {component}',
           'Compare transport_url with the users of RabbitMQ.'),
+    _clue(REFUSES, r"PLAIN login refused: user '(?P<user>[^']{1,80})'",
+          _is('rabbitmq'), 'authentication', .85,
+          'The message bus refuses logins',
+          'Compare transport_url of the services with the users of RabbitMQ.',
+          said_by=('rabbitmq',), detail=details.user),
     _clue('nobody listens', r"no (?:exchange|queue) '([\w\-.]+)'", _topic,
           'process_down', .7,
           'Nobody reads the messages for {component}, which is not running',

@@ -104,6 +104,9 @@ _TOPICS = {
     'dhcp_agent': 'neutron-dhcp-agent', 'l3_agent': 'neutron-l3-agent',
     'q-agent-notifier': 'neutron-l2-agent', 'engine': 'heat-engine'}
 
+#: What serves all others and is no part of OpenStack.
+SERVERS = frozenset(('mariadb', 'rabbitmq', 'memcached'))
+
 _BACKENDS = ('mariadb', 'rabbitmq', 'keystone', 'memcached', 'dns', 'clock',
              'disk', 'network')
 

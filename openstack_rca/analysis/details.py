@@ -207,6 +207,11 @@ def database(match: 're.Match[str]') -> list[str]:
     return []
 
 
+def user(match: 're.Match[str]') -> list[str]:
+    """Who is refused."""
+    return [f'user {match["user"]}']
+
+
 _BUS = re.compile(rf'AMQP server on ({_NAME}:\d{{1,5}})')
 _ERRNO = re.compile(r'\[Errno \d+\] ([A-Za-z][\w ]{1,40})')
 _URL = re.compile(rf'https?://(\[[0-9a-f:]{{2,45}}\]|{_NAME})(:\d{{1,5}})?')

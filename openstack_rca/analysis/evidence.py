@@ -353,7 +353,7 @@ def findings(evidence: Evidence) -> list[ranking.Finding]:
                 related=row['related'], since=row['timestamp'],
                 processes={(row['binary'], row['host'])}))
             told.append(blame)
-    return _one_behind(_one_caller(_detailed(found, told)))
+    return _one_behind(_one_login(_one_caller(_detailed(found, told))))
 
 
 def blames(row: dict[str, Any]) -> list[tuple[clues.Blame, float, str]]:
@@ -442,6 +442,25 @@ def _one_caller(found: list[ranking.Finding]) -> list[ranking.Finding]:
 
 
 _MANY_REFUSE = 3
+
+
+def _one_login(found: list[ranking.Finding]) -> list[ranking.Finding]:
+    """Blame the project when it is the only one whose login is refused.
+
+    A password that was changed for all of them is refused to all; what the
+    database or the message bus says of a single one repeats what that says.
+    """
+    refused = [f for f in found if f.clue in _LOGINS]
+    if len({components.of_service(f.component) for f in refused}) != 1:
+        return found
+    return [dataclasses.replace(f, direct=False, weight=_REPEATS)
+            if f.clue == clues.REFUSES else f for f in found]
+
+
+#: What a service says whose login is refused, and what it is then worth that
+#: others say so.
+_LOGINS = frozenset(('database access denied', 'message bus login'))
+_REPEATS = 0.3
 
 
 def _one_behind(found: list[ranking.Finding]) -> list[ranking.Finding]:

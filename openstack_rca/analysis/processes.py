@@ -199,8 +199,7 @@ def _silent(store: stores.Store, scope: scopes.Scope,
     found = []
     for row in rows.iter_rows(named=True):
         component = components.of_binary(row['binary'])
-        if not _ours(component) and component not in (
-                'mariadb', 'rabbitmq', 'memcached'):
+        if not _ours(component) and component not in components.SERVERS:
             continue
         if (component, row['host']) in known:
             continue

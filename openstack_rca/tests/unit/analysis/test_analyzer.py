@@ -159,6 +159,45 @@ class AnalyzerTestCase(base.TestCase):
         self.assertEqual(('client', 'permission'),
                          (first['component'], first['category']))
 
+    def _locked_out(self, *services: str) -> dict[str, Any]:
+        """What is named first when the message bus refuses some services."""
+        said = []
+        for second in range(130, 140):
+            moment = T + datetime.timedelta(seconds=second)
+            head = f'{moment:%Y-%m-%d %H:%M:%S}.101000+00:00 [error] <0.9.0> '
+            said += [f'{head}Error on AMQP connection <0.9.0> (10.0.0.1:50000 '
+                     '-> 10.0.0.5:5672, state: starting):',
+                     f"{head}PLAIN login refused: user 'rca' - invalid "
+                     'credentials']
+        self.write('rabbitmq.log', said)
+        for pid, name in enumerate(('cinder-volume', 'nova-compute',
+                                    'neutron-l2-agent'), 7):
+            logger = name.replace('-', '.', 1)
+            self.write(f'{name}.log', self.quiet(logger=logger, pid=pid) + [
+                line(130 + s, 'oslo.messaging._drivers.impl_rabbit',
+                     'Failed to consume message from queue: (0, 0): (403) '
+                     'ACCESS_REFUSED - Login was refused using '
+                     'authentication mechanism PLAIN.', 'ERROR',
+                     request=s, pid=pid) for s in range(5)
+                if name in services])
+        first: dict[str, Any] = self.analyze('nothing goes on')[
+            'hypotheses'][0]
+        self.assertEqual('authentication', first['category'])
+        return first
+
+    def test_one_service_has_another_password(self) -> None:
+        first = self._locked_out('cinder-volume')
+        self.assertEqual('cinder-volume', first['component'])
+        self.assertIn('refuses the credentials of cinder-volume',
+                      first['cause'])
+
+    def test_all_services_have_another_password(self) -> None:
+        first = self._locked_out('cinder-volume', 'nova-compute',
+                                 'neutron-l2-agent')
+        self.assertEqual('rabbitmq', first['component'])
+        self.assertIn('The message bus refuses logins: user rca',
+                      first['cause'])
+
     def _unanswered(self, second: float) -> dict[str, Any]:
         """Nova's conductor hangs, and some seconds later Neutron."""
         timeout = ('oslo_messaging.exceptions.MessagingTimeout: Timed out '
