@@ -26,6 +26,8 @@ DATABASES = ('keystone', 'placement', 'glance', 'nova_api', 'nova_cell0',
 CONNECTIONS = 500
 #: What RabbitMQ may use.
 MEMORY = '1500MB'
+#: As whom all services are known to it.
+USER = 'rca'
 
 _RABBITMQ = ('/usr/lib/rabbitmq/bin', '/usr/lib/rabbitmq/lib/*/sbin',
              '/usr/local/lib/rabbitmq/lib/*/sbin')
@@ -138,7 +140,7 @@ class RabbitMQ(unit.Unit):
         config.write_text(
             f'listeners.tcp.default = 127.0.0.1:'
             f'{self.cloud.ports["rabbitmq"]}\n'
-            f'default_user = rca\ndefault_pass = {self.cloud.secret}\n'
+            f'default_user = {USER}\ndefault_pass = {self.cloud.secret}\n'
             'log.file.level = info\n'
             # As much as it takes: the disk is the developer's.
             'disk_free_limit.absolute = 1MB\n'
@@ -182,14 +184,13 @@ class RabbitMQ(unit.Unit):
     def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.stop(number, patience=60)
 
-    def limit(self, memory: str) -> None:
-        """Have it block who sends, once it uses more than this.
+    def control(self, *arguments: str) -> None:
+        """Tell it something, as its administrator.
 
-        :param memory: such as ``1500MB``
+        :param arguments: of ``rabbitmqctl``
         :raises layout.CloudError: when it does not take that
         """
-        run([program('rabbitmqctl', *_RABBITMQ),
-             'set_vm_memory_high_watermark', 'absolute', memory],
+        run([program('rabbitmqctl', *_RABBITMQ), *arguments],
             self.environment(), self.cloud)
 
 

@@ -273,6 +273,26 @@ class Frozen(Scenario):
                 self.cloud[name].thaw()
 
 
+class FolderGone(Scenario):
+    """A folder that is gone, as a file system that is not mounted.
+
+    :cvar folder: its path, below the cloud's data
+    """
+
+    folder: ClassVar[tuple[str, ...]] = ()
+    recovers = 'the folder is there again'
+
+    def inject(self) -> None:
+        folder = self.cloud.layout.data.joinpath(*self.folder)
+        folder.rename(folder.with_name('unmounted'))
+
+    def clear(self) -> None:
+        folder = self.cloud.layout.data.joinpath(*self.folder)
+        elsewhere = folder.with_name('unmounted')
+        if elsewhere.exists():
+            elsewhere.rename(folder)
+
+
 def now() -> str:
     """The time, as logs and the service write it."""
     return datetime.datetime.now(datetime.UTC).isoformat()

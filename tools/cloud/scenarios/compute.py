@@ -11,9 +11,12 @@
 # under the License.
 """Faults of Nova and Placement."""
 
+import os
+import pathlib
 import signal
 
 from tools.cloud import bootstrap
+from tools.cloud import infra
 from tools.cloud.scenarios import base
 
 
@@ -85,6 +88,35 @@ class PlacementStopped(base.Stopped):
                           'nova-conductor')),)
     parts = ('placement-api',)
     lasts = 70.0
+
+
+class DiskFull(base.Scenario):
+    name = 'disk_full'
+    cause = ('the file system of the images of cmp1 is full: none can be '
+             'fetched there, and no server is built')
+    truths = (base.Truth(('disk', 'nova-compute'), ('storage', 'capacity'),
+                         ('nova', 'nova-compute', 'nova-conductor'), 'cmp1'),)
+    recovers = 'there is room again'
+
+    @property
+    def _images(self) -> pathlib.Path:
+        return self.cloud.layout.data / 'nova' / 'cmp1' / 'instances' / '_base'
+
+    def inject(self) -> None:
+        # A small file system over the folder, which only root may mount.
+        self._images.mkdir(exist_ok=True)
+        infra.run([infra.program('mount'), '-t', 'tmpfs', '-o', 'size=64k',
+                   'tmpfs', str(self._images)], dict(os.environ),
+                  self.cloud.layout)
+
+    def provoke(self) -> None:
+        self.boot(project='admin', zone='az1:cmp1')
+
+    def clear(self) -> None:
+        if self._images.is_mount():
+            # At once: somebody may just have a file of it open.
+            infra.run([infra.program('umount'), '--lazy', str(self._images)],
+                      dict(os.environ), self.cloud.layout)
 
 
 class NoValidHost(base.Scenario):

@@ -11,8 +11,10 @@
 # under the License.
 """Faults of Keystone, and of who logs in."""
 
+from collections.abc import Callable
 from concurrent import futures
 import itertools
+from typing import Any
 
 import requests
 
@@ -72,6 +74,49 @@ class KeystoneFrozen(_Keystone, base.Frozen):
                                          'authentication'), _ALL),)
     parts = ('keystone',)
     lasts = 100.0
+
+
+class TokenKeysGone(base.FolderGone, _Keystone):
+    name = 'token_keys_gone'
+    cause = ('the folder of the keys of tokens is gone from under Keystone: '
+             'it can neither make a token nor read one')
+    truths = (base.Truth(('keystone',), ('configuration', 'authentication',
+                                         'storage'), _ALL),)
+    folder = ('keystone', 'fernet')
+    lasts = 90.0
+
+
+class PermissionDenied(base.Scenario):
+    name = 'permission_denied'
+    cause = ('a program of project demo asks many times a minute for what '
+             'only administrators may see: it is refused by policy')
+    truths = (base.Truth(
+        ('client', 'nova-api', 'keystone', 'cinder-api', 'neutron-server'),
+        ('permission',), ('nova', 'nova-api', 'keystone', 'cinder-api',
+                          'cinder', 'neutron', 'neutron-server')),)
+    recovers = 'it asks no longer'
+    sign = r' 403 |[Pp]olicy'
+    every = 0.7
+
+    def inject(self) -> None:
+        self.provoke()
+
+    def provoke(self) -> None:
+        connection = self.tenant('demo')
+        ask: Callable[[], Any] = self.random.choice((
+            lambda: connection.compute.get('/os-services'),
+            lambda: connection.compute.get('/os-hypervisors'),
+            lambda: connection.compute.get('/os-aggregates'),
+            lambda: connection.identity.get('/users'),
+            lambda: connection.identity.post(
+                '/projects', json={'project': {'name': 'x'}}),
+            lambda: connection.block_storage.get('/os-services'),
+            lambda: connection.network.post('/v2.0/networks', json={
+                'network': {'name': 'x', 'shared': True}})))
+        self.requests.append(ask().headers.get('x-openstack-request-id', ''))
+
+    def clear(self) -> None:
+        """It asked for the last time."""
 
 
 class WrongPassword(base.Scenario):

@@ -139,7 +139,23 @@ class RabbitMQStopped(base.Stopped):
     lasts = 60.0
 
 
-class RabbitMQAlarm(base.Scenario):
+class _Broker(base.Scenario):
+    """What the administrator of the message bus tells it."""
+
+    sign = base.Stopped.sign
+    lasts = 90.0
+
+    def tell(self, *arguments: str) -> None:
+        """Tell it.
+
+        :param arguments: of ``rabbitmqctl``
+        """
+        broker = self.cloud['rabbitmq']
+        assert isinstance(broker, infra.RabbitMQ)
+        broker.control(*arguments)
+
+
+class RabbitMQAlarm(_Broker):
     name = 'rabbitmq_alarm'
     cause = ('RabbitMQ may use less memory than it does: it blocks whoever '
              'sends a message, calls between services time out')
@@ -147,8 +163,6 @@ class RabbitMQAlarm(base.Scenario):
         ('rabbitmq',), ('messaging', 'capacity', 'memory', 'hang'),
         ('nova', 'neutron', 'cinder', 'rabbitmq', 'keystone', 'glance')),)
     recovers = 'it may use as much as before'
-    sign = base.Stopped.sign
-    lasts = 90.0
 
     def inject(self) -> None:
         self._limit('1MB')
@@ -157,9 +171,24 @@ class RabbitMQAlarm(base.Scenario):
         self._limit(infra.MEMORY)
 
     def _limit(self, memory: str) -> None:
-        broker = self.cloud['rabbitmq']
-        assert isinstance(broker, infra.RabbitMQ)
-        broker.limit(memory)
+        self.tell('set_vm_memory_high_watermark', 'absolute', memory)
+
+
+class RabbitMQPassword(_Broker):
+    name = 'rabbitmq_password'
+    cause = ("the services' password for RabbitMQ was changed there and not "
+             'in their files: their connections are closed, new ones refused')
+    truths = (base.Truth(
+        ('rabbitmq',), ('messaging', 'authentication', 'configuration'),
+        ('nova', 'neutron', 'cinder', 'rabbitmq', 'keystone', 'glance')),)
+    recovers = 'the password is set to what it was'
+
+    def inject(self) -> None:
+        self.tell('change_password', infra.USER, 'another-one')
+        self.tell('close_all_connections', 'the password was changed')
+
+    def clear(self) -> None:
+        self.tell('change_password', infra.USER, self.cloud.layout.secret)
 
 
 class MemcachedStopped(base.Stopped):

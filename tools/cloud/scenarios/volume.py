@@ -69,21 +69,11 @@ class VolumeSchedulerStopped(base.Stopped, _Volumes):
     lasts = 90.0
 
 
-class StorageGone(_Volumes):
+class StorageGone(base.FolderGone, _Volumes):
     name = 'storage_gone'
     cause = ('the folder of the volumes is gone from under cinder-volume, '
              'as a file system that is not mounted: No such file')
     truths = (base.Truth(('storage', 'cinder-volume', 'disk'),
                          ('storage', 'configuration'),
                          ('cinder', 'cinder-volume')),)
-    recovers = 'the folder is there again'
-
-    def inject(self) -> None:
-        folder = self.cloud.layout.data / 'cinder' / 'volumes'
-        folder.rename(folder.with_name('unmounted'))
-
-    def clear(self) -> None:
-        folder = self.cloud.layout.data / 'cinder' / 'volumes'
-        elsewhere = folder.with_name('unmounted')
-        if elsewhere.exists():
-            elsewhere.rename(folder)
+    folder = ('cinder', 'volumes')
