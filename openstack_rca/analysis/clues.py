@@ -373,6 +373,15 @@ CLUES = (
           r'made requires authentication', _is('keystone'),
           'authentication', .3, 'Logins are refused',
           'See whose logins fail, and whether the passwords are right.'),
+    _clue('token keys', r'(?:fernet_tokens|fernet_receipts|'
+          r'credential)\]? key_repository does not exist|'
+          r'No encryption keys found|keystone\.exception\.KeysNotFound',
+          _is('keystone'), 'configuration', .9,
+          'Keystone cannot read the keys of its tokens',
+          'Check that key_repository is there, that Keystone may read it, and '
+          'that all its hosts have the same keys; where they are lost, '
+          'keystone-manage fernet_setup makes new ones.',
+          detail=details.keys),
     _clue('certificate', r'CERTIFICATE_VERIFY_FAILED|'
           r'certificate verify failed|certificate has expired',
           _self, 'configuration', .9,

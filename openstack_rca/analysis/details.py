@@ -212,6 +212,15 @@ def user(match: 're.Match[str]') -> list[str]:
     return [f'user {match["user"]}']
 
 
+_FOLDER = re.compile(r'access it: (/\S{1,120})')
+
+
+def keys(match: 're.Match[str]') -> list[str]:
+    """The folder of the keys."""
+    found = _FOLDER.search(match.string[match.end():][:400])
+    return [found[1]] if found else []
+
+
 _BUS = re.compile(rf'AMQP server on ({_NAME}:\d{{1,5}})')
 _ERRNO = re.compile(r'\[Errno \d+\] ([A-Za-z][\w ]{1,40})')
 _URL = re.compile(rf'https?://(\[[0-9a-f:]{{2,45}}\]|{_NAME})(:\d{{1,5}})?')

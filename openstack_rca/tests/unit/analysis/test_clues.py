@@ -58,6 +58,18 @@ class ClueTestCase(base.TestCase):
         self.assertEqual(('nova-compute', 'authentication'), self._first(
             "(1045, \"Access denied for user 'nova'@'localhost'\")"))
 
+    def test_keys_of_tokens(self) -> None:
+        for text in (
+                'Either [fernet_tokens] key_repository does not exist or '
+                'Keystone does not have sufficient permission to access it: '
+                '/etc/keystone/fernet-keys',
+                'An unexpected error prevented the server from fulfilling '
+                'your request.: keystone.exception.KeysNotFound: An '
+                'unexpected error prevented the server from fulfilling your '
+                'request.'):
+            self.assertEqual(('keystone', 'configuration'), self._first(
+                text, 'keystone'))
+
     def test_message_bus(self) -> None:
         self.assertEqual(('rabbitmq', 'messaging'), self._first(
             '[7c] AMQP server on 127.0.0.1:5672 is unreachable: [Errno 111] '

@@ -110,6 +110,12 @@ class DetailsTestCase(base.TestCase):
                  ['port, subnet'])):
             self.assertEqual(said, self.told(text, 'nova-api', 'quota'))
 
+    def test_folder_of_keys(self) -> None:
+        self.assertEqual(['/etc/keystone/fernet-keys'], self.told(
+            'Either [fernet_tokens] key_repository does not exist or Keystone '
+            'does not have sufficient permission to access it: '
+            '/etc/keystone/fernet-keys', 'keystone', 'token keys'))
+
     def test_databases(self) -> None:
         for text, said in (
                 ('(pymysql.err.OperationalError) (2003, "Can\'t connect to '
