@@ -32,6 +32,10 @@ Options = dict[str, dict[str, Any]]
 # as alive is left alone: on a busy machine it is silent for half a minute.
 PATIENCE = 30
 
+# Seconds that a service waits for the API of another one, where nothing is set
+# for ever: less than its own callers wait for it.
+_ANSWER = 20
+
 _CONTROLLER = 'ctl1'
 
 
@@ -89,6 +93,11 @@ def user(cloud: layout.Layout, name: str) -> dict[str, Any]:
             'project_name': 'service', 'project_domain_name': 'Default',
             'user_domain_name': 'Default', 'username': name,
             'password': cloud.secret, 'region_name': layout.REGION}
+
+
+def _client(cloud: layout.Layout, name: str) -> dict[str, Any]:
+    """The options with which a service asks the API of another one."""
+    return {**user(cloud, name), 'timeout': _ANSWER}
 
 
 def tokens(cloud: layout.Layout, name: str) -> dict[str, Any]:
@@ -211,15 +220,15 @@ def nova(cloud: layout.Layout, shared: Mapping[str, Any],
         'spice': {'enabled': False},
         'wsgi': {'api_paste_config': cloud.etc / 'nova' / 'api-paste.ini'},
         'glance': {'api_servers': cloud.url('glance-api'),
-                   'num_retries': 1},
+                   'num_retries': 1, 'timeout': _ANSWER},
         'keystone_authtoken': tokens(cloud, 'nova'),
         'keystone': user(cloud, 'nova'),
         'service_user': {**user(cloud, 'nova'),
                          'send_service_user_token': True},
-        'placement': user(cloud, 'nova'),
-        'neutron': {**user(cloud, 'nova'),
+        'placement': _client(cloud, 'nova'),
+        'neutron': {**_client(cloud, 'nova'),
                     'password': neutron_password or cloud.secret},
-        'cinder': {**user(cloud, 'nova'),
+        'cinder': {**_client(cloud, 'nova'),
                    'os_region_name': layout.REGION,
                    'catalog_info': 'volumev3:cinderv3:publicURL'},
         **_bus(cloud), **_locks(cloud, 'nova')})
@@ -264,8 +273,8 @@ def _neutron(cloud: layout.Layout, shared: Mapping[str, Any]) -> None:
                     'api_paste_config': folder / 'api-paste.ini'},
         'database': {'connection': cloud.database('neutron')},
         'keystone_authtoken': tokens(cloud, 'neutron'),
-        'nova': user(cloud, 'neutron'),
-        'placement': user(cloud, 'neutron'),
+        'nova': _client(cloud, 'neutron'),
+        'placement': _client(cloud, 'neutron'),
         **_bus(cloud), **_locks(cloud, 'neutron')})
     save(folder / 'ml2_conf.ini', {
         'ml2': {'type_drivers': 'flat,vlan,vxlan',
@@ -307,7 +316,7 @@ def _cinder(cloud: layout.Layout, shared: Mapping[str, Any]) -> None:
                   'cloud_folder': data / 'volumes'},
         'coordination': {'backend_url': f'file://{data}/coordination'},
         'keystone_authtoken': tokens(cloud, 'cinder'),
-        'nova': user(cloud, 'cinder'),
+        'nova': _client(cloud, 'cinder'),
         'service_user': {**user(cloud, 'cinder'),
                          'send_service_user_token': True},
         **_bus(cloud), **_locks(cloud, 'cinder')})

@@ -90,6 +90,17 @@ class PlacementStopped(base.Stopped):
     lasts = 70.0
 
 
+class PlacementFrozen(base.Frozen):
+    name = 'placement_frozen'
+    cause = ('Placement hangs: nova-scheduler waits for its answer, and '
+             'nova-conductor for that of nova-scheduler')
+    truths = (base.Truth(('placement',), ('hang', 'process_down'),
+                         ('nova', 'nova-scheduler', 'nova-compute',
+                          'nova-conductor', 'placement')),)
+    parts = ('placement-api',)
+    lasts = 100.0
+
+
 class DiskFull(base.Scenario):
     name = 'disk_full'
     cause = ('the file system of the images of cmp1 is full: none can be '

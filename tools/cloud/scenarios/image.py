@@ -31,6 +31,16 @@ class GlanceStopped(base.Stopped):
     lasts = 60.0
 
 
+class GlanceFrozen(base.Frozen):
+    name = 'glance_frozen'
+    cause = ('glance-api hangs: who makes a server from an image gets no '
+             'answer')
+    truths = (base.Truth(('glance',), ('hang', 'process_down'),
+                         ('nova', 'nova-api', 'glance', 'cinder')),)
+    parts = ('glance-api',)
+    lasts = 100.0
+
+
 class _BadImage(base.Scenario):
     """An image whose file is not what it was."""
 

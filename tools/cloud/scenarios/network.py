@@ -28,6 +28,16 @@ class NeutronStopped(base.Stopped):
     lasts = 70.0
 
 
+class NeutronFrozen(base.Frozen):
+    name = 'neutron_frozen'
+    cause = ('the API of Neutron hangs: who makes or shows a server waits '
+             'for it')
+    truths = (base.Truth(('neutron-server',), ('hang', 'process_down'),
+                         ('nova', 'nova-api', 'nova-compute', 'neutron')),)
+    parts = ('neutron-api',)
+    lasts = 100.0
+
+
 class NeutronRPCFrozen(base.Frozen):
     name = 'neutron_rpc_frozen'
     cause = ('neutron-rpc-server hangs: agents can neither report nor set '
