@@ -45,6 +45,9 @@ _FIRST = 1.25
 _ELSEWHERE = 0.5
 #: Below this score nobody is named as the cause.
 LEAST = 0.25
+#: How strong a reason has to be, beside the strongest one, to say when the
+#: fault began.
+_BEGINS = 0.25
 #: Weights never make certain.
 _CERTAIN = 0.97
 
@@ -126,8 +129,14 @@ class Candidate:
 
     @property
     def since(self) -> datetime.datetime | None:
-        """When the reasons begin."""
-        return min((f.since for f in self.findings if f.since), default=None)
+        """When the reasons begin, without those that are weak beside others.
+
+        A request may be slow a minute before its service hangs.
+        """
+        least = _BEGINS * max((f.strength() for f in self.findings
+                               if f.since), default=0.0)
+        return min((f.since for f in self.findings
+                    if f.since and f.strength() >= least), default=None)
 
     @property
     def host(self) -> str:

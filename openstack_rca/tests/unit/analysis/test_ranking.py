@@ -47,6 +47,16 @@ class RankingTestCase(base.TestCase):
             finding('placement', 0.3, second=1),
             finding('glance', 0.8, second=1)))
 
+    def test_weak_reasons_do_not_say_when_it_began(self) -> None:
+        slow = finding('glance', 0.15, 'slow', second=-40)
+        hangs = finding('glance', 0.8, 'hangs', second=5)
+        fails = finding('glance', 0.3, 'fails', second=3)
+        for reasons, second in (((slow, hangs), 5), ((slow, hangs, fails), 3),
+                                ((slow,), -40), ((fails, slow), -40)):
+            first, = ranking.rank(list(reasons))
+            self.assertEqual(T + datetime.timedelta(seconds=second),
+                             first.since)
+
     def test_causes_of_other_incidents(self) -> None:
         found = [finding('glance', 0.9, second=1),
                  finding('cinder-volume', 0.5, second=2)]
