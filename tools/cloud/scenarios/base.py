@@ -260,7 +260,8 @@ class Frozen(Scenario):
     """
 
     parts: ClassVar[tuple[str, ...]] = ()
-    sign = _ENDED
+    # Who asks again after a time limit warns of it first.
+    sign = _ENDED + '| timed out'
     recovers = 'it goes on where it hung'
 
     def inject(self) -> None:
