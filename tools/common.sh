@@ -55,9 +55,8 @@ install() {
     fi
     printf 'Installing into %s (some minutes the first time) ...\n' \
         "$venv" >&2
-    # Of thousands of modules hundreds are used; Python compiles those itself.
     if ! "$venv/bin/python" -m pip install --disable-pip-version-check \
-            --no-compile -c "$constraints" "$@" > "$venv/install.log" 2>&1; then
+            -c "$constraints" "$@" > "$venv/install.log" 2>&1; then
         tail -n 20 "$venv/install.log" >&2
         fail "pip could not install the packages; its last words are above, \
 all of them in $venv/install.log. Does this machine reach PyPI or a mirror of \
