@@ -98,20 +98,21 @@ def _record(arguments: argparse.Namespace, where: layout.Layout) -> int:
     names = scenarios.choose(arguments.scenarios)
     known = scenarios.library()
     operations = where.folder / 'ops.jsonl'
-    working = load.Load(where, operations, arguments.rate, arguments.seed)
-    working.start()
-    try:
-        play = player.Player(cloud, operations, arguments.output)
-        for number, name in enumerate(names):
-            folder = (f'{name}-{arguments.seed + number}')
-            play.play(known[name], folder, seed=arguments.seed + number,
-                      before=arguments.before, lasts=arguments.lasts,
-                      after=arguments.after)
-            print(arguments.output / folder, flush=True)
-            play.tidy()
-    finally:
-        working.stop()
-        load.clean(where)
+    with where.claim():
+        working = load.Load(where, operations, arguments.rate, arguments.seed)
+        working.start()
+        try:
+            play = player.Player(cloud, operations, arguments.output)
+            for number, name in enumerate(names):
+                folder = (f'{name}-{arguments.seed + number}')
+                play.play(known[name], folder, seed=arguments.seed + number,
+                          before=arguments.before, lasts=arguments.lasts,
+                          after=arguments.after)
+                print(arguments.output / folder, flush=True)
+                play.tidy()
+        finally:
+            working.stop()
+            load.clean(where)
     return 0
 
 
@@ -119,14 +120,15 @@ def _scenario(arguments: argparse.Namespace, where: layout.Layout) -> int:
     known = scenarios.library()
     if arguments.what == 'run':
         kind = known[scenarios.choose(arguments.names)[0]]
-        fault = kind(clouds.Cloud(where))
-        fault.inject()
-        end = time.monotonic() + (arguments.lasts or kind.lasts)
-        try:
-            fault.keep_on(lambda: time.monotonic() > end)
-        finally:
-            fault.clear()
-        fault.tidy()
+        with where.claim():
+            fault = kind(clouds.Cloud(where))
+            try:
+                fault.inject()
+                end = time.monotonic() + (arguments.lasts or kind.lasts)
+                fault.keep_on(lambda: time.monotonic() > end)
+            finally:
+                fault.clear()
+            fault.tidy()
         return 0
     for name in scenarios.choose(arguments.names):
         kind = known[name]

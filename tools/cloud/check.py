@@ -455,17 +455,20 @@ def run(where: layout.Layout, names: Sequence[str], *, rate: float = 10.0,
     :param lasts: seconds of each scenario, instead of its own
     :param keep: leave everything running
     :returns: the exit status: 0 when all is as it should be
+    :raises layout.CloudError: when somebody else plays on this cloud, or it
+        does not come up
     """
     known = scenarios.library()
-    checker = Checker(where, rate, brief, lasts)
     failed = 0
-    try:
-        checker.up()
-        for name in names:
-            failed += not checker.check(known[name]).passed
-    finally:
-        checker.down(keep)
-        if checker.verdicts:
-            print((checker.folder / 'table.txt').read_text())
+    with where.claim():
+        checker = Checker(where, rate, brief, lasts)
+        try:
+            checker.up()
+            for name in names:
+                failed += not checker.check(known[name]).passed
+        finally:
+            checker.down(keep)
+            if checker.verdicts:
+                print((checker.folder / 'table.txt').read_text())
     print(f'{len(checker.verdicts) - failed} passed, {failed} failed')
     return 1 if failed else 0

@@ -11,8 +11,11 @@
 # under the License.
 """Where everything of one cloud is: its folder, its ports, its secret."""
 
+from collections.abc import Iterator
 from collections.abc import Mapping
+import contextlib
 import dataclasses
+import fcntl
 import json
 import pathlib
 import secrets
@@ -137,6 +140,24 @@ class Layout:
         for path in (self.logs, self.output, self.etc, self.data, self.run,
                      self.vifs, self.product):
             path.mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def claim(self) -> Iterator[None]:
+        """Be the only one who breaks and mends the cloud.
+
+        Two who play scenarios on one cloud would judge each other's faults.
+
+        :raises CloudError: when another process does already
+        """
+        with open(self.run / 'lock', 'w', encoding='utf-8') as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise CloudError(
+                    f'Somebody plays scenarios on the cloud in {self.folder}. '
+                    'Wait for the end of it, or choose another folder with '
+                    '--folder.') from None
+            yield
 
 
 def open_layout(folder: pathlib.Path, venv: pathlib.Path | None = None

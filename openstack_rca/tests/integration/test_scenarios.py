@@ -49,6 +49,7 @@ class TestScenarios(base.BaseTestCase):
         bootstrap.be_quiet()
         cls.where = layout.open_layout(
             FOLDER, pathlib.Path(VENV) if VENV else None)
+        cls.enterClassContext(cls.where.claim())
         cls.checker = check.Checker(
             cls.where, brief=os.environ.get('RCA_INTEGRATION_BRIEF') == '1')
         cls.addClassCleanup(cls.checker.down)

@@ -181,6 +181,16 @@ class TestLayout(base.TestCase):
             layout.CloudError, 'too long', layout.open_layout,
             self.tmp / ('x' * 100))
 
+    def test_claimed(self) -> None:
+        """One at a time breaks a cloud; the next may when it is done."""
+        where = layout.open_layout(self.tmp / 'cloud')
+        with where.claim():
+            self.assertRaisesRegex(
+                layout.CloudError, 'another folder with --folder',
+                where.claim().__enter__)
+        with where.claim():
+            pass
+
     def test_broken(self) -> None:
         (self.tmp / 'cloud.json').write_text('{')
         self.assertRaisesRegex(layout.CloudError, 'cannot be used',
