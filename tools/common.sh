@@ -2,6 +2,10 @@
 # What try.sh and test.sh share: a Python that is new enough, a virtual
 # environment, and pip in it. Sourced, not run.
 
+# Where this is set, each of the thousand processes that the functional tests
+# start compiles what it imports of the checkout.
+unset PYTHONDONTWRITEBYTECODE
+
 fail() {
     printf '\n%s: %s\n' "$(basename "$0")" "$1" >&2
     exit 1
