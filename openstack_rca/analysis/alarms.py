@@ -141,6 +141,8 @@ class Alarms:
                 engine='streaming')
         fresh = rows.join(self._seen, on=['source', 'offset'], how='anti')
         self._seen = rows.select('source', 'offset')
+        fresh = fresh.filter(~pl.coalesce('message', 'text').str.contains(
+            evidence.WITHDRAWN))
         if fresh.is_empty():
             return []
         fresh = _ending(fresh, store, ends)

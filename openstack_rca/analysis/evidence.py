@@ -53,6 +53,10 @@ TOLD = (r'Quota exceeded|OverQuota|exceeds allowed|over limit|'
         r'outcome=failure|Shutdown complete|Normal shutdown|'
         r'Starting MariaDB|startup complete|closing AMQP connection|alarm|'
         r'Caught SIG|rejected authorization|Invalid user token')
+#: What Nova tells as an error when its user deletes a server while it is built
+#: or changed; it tidies up then, and nothing is wrong.
+WITHDRAWN = (r'UnexpectedDeletingTaskStateError|'
+             r'instance\.create\.error .*\bInstanceNotFound')
 _NO_CANDIDATES = 'no allocation candidates'
 
 
@@ -368,7 +372,8 @@ def blames(row: dict[str, Any]) -> list[tuple[clues.Blame, float, str]]:
     found = []
     for blame in (clues.read(clues.Message(
             text, component, row['level'], row['status'], row['kind']))
-            or _plain(row, component)):
+            or ([] if re.search(WITHDRAWN, text)
+                else _plain(row, component))):
         weight = blame.weight * share
         if row['level'] < schema.WARNING and row['status'] is None \
                 and blame.clue not in _TOLD_AT_INFO:

@@ -17,6 +17,7 @@ import json
 import pathlib
 from typing import Any
 from unittest import mock
+import uuid
 
 from openstack_rca import conf
 from openstack_rca.analysis import alarms
@@ -161,6 +162,41 @@ class TestAlarms(AlarmsTestCase):
             'ECONNREFUSED. Trying again in 1 seconds.', 'WARNING')), at(10))
         self.assertEqual(('rabbitmq', True), (
             found['reasons'][0]['component'], found['opens']))
+
+    def test_servers_deleted_while_they_are_built(self) -> None:
+        """Nova calls that an error of the build; its user wanted it."""
+        made = alarms.Alarms(at(0))
+
+        def told(kind: str, message: str) -> str:
+            return json.dumps({
+                'message_id': str(uuid.uuid4()), 'priority': 'ERROR',
+                'publisher_id': 'compute.cmp3',
+                'event_type': 'compute.instance.create.error',
+                'timestamp': str(at(7).replace(tzinfo=None)), 'payload': {
+                    'instance_id': str(uuid.uuid4()), 'state': 'building',
+                    'host': 'cmp3', 'message': message,
+                    'exception': {'class': kind, 'message': message}}}) + '\n'
+
+        conflict = ('Conflict updating instance 42cd715c. Expected: '
+                    "{'task_state': ['spawning']}. Actual: {'task_state': "
+                    "'deleting'}")
+        gone = 'Instance 42cd715c could not be found.'
+        kind = 'UnexpectedDeletingTaskStateError_Remote'
+        store = self.store(
+            told(kind, conflict), told('InstanceNotFound_Remote', gone),
+            name='notifications.jsonl')
+        store = self.store(lines(
+            [6], 'Exception during message handling: nova.exception_Remote.'
+            f'{kind}: {conflict}', 'ERROR'))
+        self.assertEqual(3, store.scan().collect().height)
+        self.assertEqual([], made.look(store, at(10)))
+        # A state that nobody asked for is one.
+        store = self.store(told(
+            'UnexpectedTaskStateError_Remote',
+            conflict.replace("'deleting'", "'rebuilding'")),
+            name='notifications.jsonl')
+        found, = made.look(store, at(10))
+        self.assertTrue(found['opens'])
 
     def test_a_process_that_was_told_to_end(self) -> None:
         made = alarms.Alarms(at(0))
