@@ -328,7 +328,9 @@ class Checker:
                 one['status'] == 'resolved'
                 for one in self._watch.since(None)),
                 product.RESOLVE_AFTER + _OVER):
-            LOG.warning('Incidents are open before %s', kind.name)
+            LOG.warning('Incidents are open before %s: they are resolved now',
+                        kind.name)
+            self._watch.settle()
         begun = base.now()
         found: float | None = None
 
