@@ -41,6 +41,8 @@ LOG = logging.getLogger(__name__)
 # least.
 _OVER = 150.0
 _LINGER = 20.0
+# The same where no incident is right: one may come late.
+_LINGER_QUIET = 60.0
 # How long a fault goes on that was found, where time is short.
 _FOUND = 10.0
 # Until the engine has read what was logged at the start.
@@ -352,7 +354,8 @@ class Checker:
             if now - cleared > product.RESOLVE_AFTER + _OVER:
                 return True
             opened = self._watch.since(begun)
-            return (now - cleared > _LINGER
+            return (now - cleared > (
+                        _LINGER if kind.truths else _LINGER_QUIET)
                     # On a busy machine the engine comes later.
                     and bool(opened or not kind.truths)
                     and all(one['status'] == 'resolved' for one in opened)

@@ -139,10 +139,18 @@ class Scenario(abc.ABC):
         """
         return self._tenants[project]
 
+    def network(self, project: str) -> str:
+        """A tenant's own network.
+
+        :param project: its project
+        :returns: its id
+        """
+        return self._ids[f'net-{project}']
+
     def boot(self, flavor: str = 'm1.tiny', image: str | None = None,
              network: str | None = None, zone: str | None = None,
              project: str | None = None,
-             volume: str | None = None) -> None:
+             volume: str | None = None) -> str | None:
         """Ask for a server, and do not wait for it.
 
         :param flavor: its name
@@ -152,6 +160,7 @@ class Scenario(abc.ABC):
         :param project: whose it is; by default one that is drawn
         :param volume: id of the volume that it starts from; by default it
             starts from its image
+        :returns: its id; None where it was refused
         """
         project = project or self.random.choice(list(layout.TENANTS))
         connection = (self.admin if project == 'admin'
@@ -174,10 +183,12 @@ class Scenario(abc.ABC):
         request = answer.headers.get('x-openstack-request-id')
         if request:
             self.requests.append(request)
-        if answer.ok:
-            self.instances.append(answer.json()['server']['id'])
-        else:
+        if not answer.ok:
             self.notes.append(f'{answer.status_code}: {answer.text[:200]}')
+            return None
+        server = str(answer.json()['server']['id'])
+        self.instances.append(server)
+        return server
 
     def keep_on(self, ended: Callable[[], bool]) -> None:
         """Provoke it again and again.

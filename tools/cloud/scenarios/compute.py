@@ -14,6 +14,7 @@
 import os
 import pathlib
 import signal
+import uuid
 
 from tools.cloud import bootstrap
 from tools.cloud import infra
@@ -77,6 +78,36 @@ class SchedulerStopped(base.Stopped):
                          ('nova', 'nova-conductor')),)
     parts = ('nova-scheduler',)
     lasts = 90.0
+
+
+class SchedulerFrozen(base.Frozen):
+    name = 'scheduler_frozen'
+    cause = ('nova-scheduler hangs: its queue has a consumer that does not '
+             'answer, and nova-conductor times out')
+    truths = (base.Truth(('nova-scheduler',), ('hang', 'process_down'),
+                         ('nova', 'nova-conductor')),)
+    parts = ('nova-scheduler',)
+    lasts = 90.0
+
+
+class NovaAPIStopped(base.Stopped):
+    name = 'nova_api_stopped'
+    cause = ("Nova's API was stopped: Neutron cannot tell it what becomes of "
+             'the ports of servers')
+    truths = (base.Truth(('nova-api',), ('process_down', 'connectivity'),
+                         ('neutron', 'neutron-api', 'neutron-rpc-server',
+                          'cinder', 'nova')),)
+    parts = ('nova-api',)
+
+    def provoke(self) -> None:
+        # Nova alone hears that a server has lost a port; who asks nova-api
+        # itself gets no answer that anybody logs.
+        network = self.tenant('demo').network
+        port = network.create_port(
+            network_id=self.network('demo'), name=f'{base.PREFIX}port',
+            device_id=str(uuid.UUID(int=self.random.getrandbits(128))),
+            device_owner='compute:az1')
+        network.delete_port(port)
 
 
 class PlacementStopped(base.Stopped):

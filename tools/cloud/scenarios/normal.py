@@ -16,27 +16,49 @@ import time
 from typing import ClassVar
 
 from tools.cloud import cloud as clouds
+from tools.cloud import layout
 from tools.cloud.scenarios import base
 from tools.cloud.scenarios import image
 from tools.cloud.scenarios import network
 from tools.cloud.scenarios import volume
 
 
-class Quiet(base.Scenario):
-    name = 'quiet'
-    cause = 'nothing is wrong: users work, and make their mistakes'
+class _Normal(base.Scenario):
+    """Nothing is wrong, and no incident is right."""
+
     recovers = 'nothing has to'
-    lasts = 300.0
 
     def inject(self) -> None:
         """Nothing is wrong."""
+
+    def clear(self) -> None:
+        """Nothing was wrong."""
+
+
+class Quiet(_Normal):
+    name = 'quiet'
+    cause = 'nothing is wrong: users work, and make their mistakes'
+    lasts = 300.0
 
     def keep_on(self, ended: Callable[[], bool]) -> None:
         while not ended():
             time.sleep(0.2)
 
-    def clear(self) -> None:
-        """Nothing was wrong."""
+
+class DeletedWhileBuilt(_Normal):
+    """Nova tells of errors of these builds."""
+
+    name = 'deleted_while_built'
+    cause = ('nothing is wrong: users change their minds, and delete servers '
+             'that are still built')
+    lasts = 90.0
+    every = 4.0
+
+    def provoke(self) -> None:
+        project = self.random.choice(list(layout.TENANTS))
+        server = self.boot(project=project)
+        time.sleep(self.random.uniform(0.2, 4.0))
+        self.tenant(project).compute.delete_server(server)
 
 
 class _Overlap(base.Scenario):

@@ -39,6 +39,18 @@ class VolumeKilled(base.Stopped, _Volumes):
     lasts = 100.0
 
 
+class VolumeFrozen(base.Frozen, _Volumes):
+    name = 'volume_frozen'
+    cause = ('cinder-volume hangs: calls of cinder-api to it time out, then '
+             'the scheduler finds no backend')
+    truths = (base.Truth(('cinder-volume',), ('hang', 'process_down',
+                                              'storage'),
+                         ('cinder', 'cinder-scheduler', 'cinder-api',
+                          'nova', 'nova-compute')),)
+    parts = ('cinder-volume',)
+    lasts = 100.0
+
+
 class VolumeAPIStopped(base.Stopped):
     name = 'volume_api_stopped'
     cause = ('cinder-api was stopped: Nova gets connection refused for '
