@@ -198,7 +198,8 @@ class Alarms:
         reasons = [{
             'component': blame.component, 'category': blame.category,
             'clue': blame.clue, 'weight': round(weight, 4),
-            'cause': blame.cause, 'direct': blame.direct, 'host': host}
+            'cause': blame.cause, 'direct': blame.direct, 'host': host,
+            'via': list(blame.via)}
             for blame, weight, host in read]
         # Those that serve all others log what their clients do wrong.
         plain = component in components.SERVERS and all(

@@ -60,6 +60,8 @@ class Blame:
     :param host: the host that the message is about, or an empty string
     :param heard: whether it matters who else says so: it does for what
         everybody needs
+    :param via: parts that pass on what the message misses; it is missed where
+        one of them fails, too, though the blamed one does not need them
     """
 
     clue: str
@@ -72,6 +74,7 @@ class Blame:
     details: tuple[str, ...] = ()
     host: str = ''
     heard: bool = False
+    via: tuple[str, ...] = ()
 
 
 Who = Callable[[Message, 're.Match[str]'], str | None]
@@ -157,6 +160,7 @@ class Clue:
     :param said_by: only messages of these parts, empty for all
     :param detail: reads details out of the message
     :param heard: see :class:`Blame`
+    :param via: see :class:`Blame`
     """
 
     name: str
@@ -170,15 +174,16 @@ class Clue:
     said_by: tuple[str, ...] = ()
     detail: details.Reader = details.nothing
     heard: bool = False
+    via: tuple[str, ...] = ()
 
 
 def _clue(name: str, pattern: str, who: Who, category: str, weight: float,
           cause: str, *remedy: str, direct: bool = True,
           said_by: tuple[str, ...] = (),
           detail: details.Reader = details.nothing,
-          heard: bool = False) -> Clue:
+          heard: bool = False, via: tuple[str, ...] = ()) -> Clue:
     return Clue(name, re.compile(pattern), who, category, weight, cause,
-                remedy, direct, said_by, detail, heard)
+                remedy, direct, said_by, detail, heard, via)
 
 
 #: What the database or the message bus says of those whom it refuses.
@@ -517,7 +522,9 @@ CLUES = (
           'network', .7,
           'The L2 agent does not wire up the ports of servers',
           'Check that the L2 agent of the host runs and reaches the message '
-          'bus.', direct=False, detail=details.plugging),
+          'bus.', direct=False, detail=details.plugging,
+          # Neutron tells it to the API of Nova.
+          via=('nova-api',)),
     _clue('agents dead', r'found [1-9]\d* dead agents|'
           r'Agent [^\n]{0,80}(?:is dead|not alive|is down)|dead agent',
           _is('neutron-l2-agent'), 'process_down', .6,
@@ -629,5 +636,5 @@ def read(message: Message) -> tuple[Blame, ...]:
             clue.cause.format(component=who),
             tuple(r.format(component=who) for r in clue.remedy),
             clue.direct, details.bounded(clue.detail(match)),
-            details.host(text), clue.heard))
+            details.host(text), clue.heard, clue.via))
     return tuple(found)

@@ -355,7 +355,7 @@ def findings(evidence: Evidence) -> list[ranking.Finding]:
                 remedy=blame.remedy, direct=blame.direct, events=[row],
                 host=host,
                 related=row['related'], since=row['timestamp'],
-                processes={(row['binary'], row['host'])}))
+                processes={(row['binary'], row['host'])}, via=blame.via))
             told.append(blame)
     return _one_behind(_one_login(_one_caller(_detailed(found, told))))
 

@@ -68,6 +68,8 @@ class Finding:
     :param related: whether it concerns the entity asked about
     :param since: when it begins
     :param processes: the processes that say so
+    :param via: parts whose fault explains it as well, though the blamed one
+        does not need them
     """
 
     component: str
@@ -82,6 +84,7 @@ class Finding:
     related: bool = False
     since: datetime.datetime | None = None
     processes: set[tuple[str, str]] = dataclasses.field(default_factory=set)
+    via: tuple[str, ...] = ()
 
     def failed(self) -> datetime.datetime | None:
         """When the first error record among the events was logged."""
@@ -213,7 +216,8 @@ def rank(findings: list[Finding],
         for finding in group:
             share = _EXPLAINED_DIRECT if finding.direct \
                 else _EXPLAINED_EFFECT
-            strengths.append(finding.strength() * (1 - share * cover))
+            by = max((cover, *(sure.get(p, 0.0) for p in finding.via)))
+            strengths.append(finding.strength() * (1 - share * by))
         score = _either(strengths)
         if components.of_service(name) in topics:
             score *= _TOPIC

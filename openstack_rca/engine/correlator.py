@@ -238,6 +238,8 @@ class _Round:
             return own['component'] != lead['component'] and lead[
                 'component'] in components.behind(own['component']) and lead[
                     'component'] in _VITAL
+        if own and lead['component'] in own.get('via', ()):
+            return True
         speaks = {symptom.get('component'), own and own['component']}
         return any(_is_behind(lead['component'], part)
                    for part in speaks if part)
@@ -662,7 +664,8 @@ def _rank(reasons: list[dict[str, Any]]) -> dict[str, Any] | None:
         events=[{'timestamp': _moment(r['error']), 'kind': 'log',
                  'level': 40, 'text': ''}] if r['error'] else [],
         host=r['host'], since=_moment(r['since']),
-        processes={(p, '') for p in r['processes']}) for r in reasons])
+        processes={(p, '') for p in r['processes']},
+        via=tuple(r.get('via', ()))) for r in reasons])
     if not ranked:
         return None
     first = ranked[0]

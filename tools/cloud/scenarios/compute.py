@@ -99,15 +99,18 @@ class NovaAPIStopped(base.Stopped):
                           'cinder', 'nova')),)
     parts = ('nova-api',)
 
-    def provoke(self) -> None:
-        # Nova alone hears that a server has lost a port; who asks nova-api
-        # itself gets no answer that anybody logs.
-        network = self.tenant('demo').network
-        port = network.create_port(
+    def learn(self) -> None:
+        super().learn()
+        self._port = self.tenant('demo').network.create_port(
             network_id=self.network('demo'), name=f'{base.PREFIX}port',
             device_id=str(uuid.UUID(int=self.random.getrandbits(128))),
             device_owner='compute:az1')
-        network.delete_port(port)
+
+    def provoke(self) -> None:
+        # Neutron tells Nova of what changes at a port of a server; who asks
+        # nova-api itself gets no answer that anybody logs.
+        self.tenant('demo').network.update_port(
+            self._port, name=f'{base.PREFIX}{self.random.randrange(99999)}')
 
 
 class PlacementStopped(base.Stopped):

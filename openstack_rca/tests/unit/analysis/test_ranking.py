@@ -11,6 +11,7 @@
 # under the License.
 """Tests of the ranking of candidates."""
 
+import dataclasses
 import datetime
 from typing import Any
 
@@ -46,6 +47,18 @@ class RankingTestCase(base.TestCase):
         self.assertEqual(['glance', 'placement'], self._order(
             finding('placement', 0.3, second=1),
             finding('glance', 0.8, second=1)))
+
+    def test_what_a_part_passes_on(self) -> None:
+        """Nobody needs it, and yet what it does not pass on is missed."""
+        missed = finding('neutron-l2-agent', 0.7, direct=False,
+                         via=('nova-api',))
+        gone = finding('nova-api', 0.65, second=1)
+        self.assertEqual(['nova-api', 'neutron-l2-agent'],
+                         self._order(missed, gone))
+        for other in (dataclasses.replace(missed, via=()),
+                      dataclasses.replace(missed, via=('glance',))):
+            self.assertEqual(['neutron-l2-agent', 'nova-api'],
+                             self._order(other, gone))
 
     def test_weak_reasons_do_not_say_when_it_began(self) -> None:
         slow = finding('glance', 0.15, 'slow', second=-40)

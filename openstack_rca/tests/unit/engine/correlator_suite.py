@@ -254,6 +254,22 @@ class CorrelatorSuite(suite.DatabaseTestCase):
         self.tell(symptom(3, 'glance-api', reason('glance', 0.9)))
         self.assertEqual(4, self.one()['symptoms'])
 
+    def test_what_a_part_passes_on(self) -> None:
+        """Nova's API is away when Neutron tells of a port: a wait is vain."""
+        gone = reason('nova-api', category='process_down')
+        missed = reason('neutron-l2-agent', 0.7, False, 'network',
+                        clue='plugging timed out', via=['nova-api'])
+        self.tell(symptom(0, 'neutron-server', gone))
+        self.tell(symptom(30, 'nova-compute', missed, host='cmp3'))
+        self.assertEqual(['nova-api'], [
+            one['component'] for one in self.all()])
+        # What it passes nothing on of is another matter.
+        self.tell(symptom(40, 'neutron-server', reason(
+            'neutron-l2-agent', 0.7, False, 'network', clue='binding failed'),
+            text='No agent is alive'))
+        self.assertEqual(['nova-api', 'neutron-l2-agent'], [
+            one['component'] for one in self.all()])
+
     def test_a_request_holds_together(self) -> None:
         self.tell(symptom(0, 'nova-api', requests=['req-1']))
         self.tell(symptom(400, 'cinder-volume', requests=['req-1']))
