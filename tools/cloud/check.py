@@ -332,7 +332,11 @@ class Checker:
                 product.RESOLVE_AFTER + _OVER):
             LOG.warning('Incidents are open before %s: they are resolved now',
                         kind.name)
-            self._watch.settle()
+            try:
+                self._watch.settle()
+            except Exception as error:
+                # The next scenarios are to be played all the same.
+                return self._unplayed(kind, error)
         begun = base.now()
         found: float | None = None
 

@@ -152,11 +152,12 @@ class Layout:
         with open(self.run / 'lock', 'w', encoding='utf-8') as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
+            except BlockingIOError:
                 raise CloudError(
                     f'Somebody plays scenarios on the cloud in {self.folder}. '
                     'Wait for the end of it, or choose another folder with '
-                    '--folder.') from None
+                    '--folder (tools/integration.sh: RCA_INTEGRATION_FOLDER).'
+                ) from None
             yield
 
 

@@ -169,9 +169,8 @@ class Scenario(abc.ABC):
             'name': f'{PREFIX}{self.random.randrange(99999)}',
             'imageRef': image or self._ids[bootstrap.IMAGE],
             'flavorRef': self._ids[flavor],
-            'networks': [{'uuid': network or self._ids[
-                f'net-{project}' if project in layout.TENANTS
-                else 'net-demo']}]}
+            'networks': [{'uuid': network or self.network(
+                project if project in layout.TENANTS else 'demo')}]}
         if zone:
             body['availability_zone'] = zone
         if volume:

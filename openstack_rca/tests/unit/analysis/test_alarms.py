@@ -21,6 +21,7 @@ import uuid
 
 from openstack_rca import conf
 from openstack_rca.analysis import alarms
+from openstack_rca.analysis import evidence
 from openstack_rca.engine import local
 from openstack_rca.store import base as stores
 from openstack_rca.tests import base
@@ -188,8 +189,12 @@ class TestAlarms(AlarmsTestCase):
         store = self.store(lines(
             [6], 'Exception during message handling: nova.exception_Remote.'
             f'{kind}: {conflict}', 'ERROR'))
-        self.assertEqual(3, store.scan().collect().height)
+        rows = store.scan().collect()
+        self.assertEqual(3, rows.height)
         self.assertEqual([], made.look(store, at(10)))
+        # Nor is anybody blamed for it in an analysis.
+        for row in rows.iter_rows(named=True):
+            self.assertEqual([], evidence.blames({**row, 'count': None}))
         # A state that nobody asked for is one.
         store = self.store(told(
             'UnexpectedTaskStateError_Remote',
